@@ -1,0 +1,405 @@
+package earshot
+
+import (
+	"context"
+	"math"
+	"reflect"
+	"runtime"
+	"sync/atomic"
+)
+
+// A log is a live channel: the events that some subscriber still has to read, each stored once,
+// in blocks of consecutive positions. A send appends one event whatever the number of subscribers;
+// a subscriber is a cursor that reads it. Blocks do not point at each other: the log holds the
+// window of them, so a cursor that stands still pins one block and not all that came after it.
+//
+// A log exists from the first subscribe to its topic to the last leave (longer only where the
+// channel's owner asked for Replay).
+type log struct {
+	head  gate        // position of the next event; holds the fields below
+	trip  uint64      // from this position on, a send takes the slow path
+	slots slots       // the block being written; nil if the next event opens one
+	boxed atomic.Bool // events are stored as any from now on; written under head
+	_     [16]byte    // the fields above are what a send touches: one cache line
+	topic atomic.Pointer[topic]
+	srv   *Server // immutable
+
+	window    []*block   // oldest to newest
+	first     int        // number of window[0], counted from the log's birth
+	free      []*block   // blocks to use again, cleared
+	cleared   uint64     // everything below it has been cleared in place
+	cursors   []*cursor  // who reads from the blocks
+	fresh     int        // cursors that will stand in the next block that opens…
+	freshFix  int        // …and those of them that may not lose anything
+	armed     []*cursor  // cursors that have read everything and want to be told
+	forwards  []*forward // who gets a copy in a ring
+	limit     uint64     // the position at which a cursor with a limit may be full
+	limited   int        // cursors with a limit
+	ringWait  int        // forwards whose ring may refuse
+	keep      uint64     // the largest capacity among cursors that may lose events…
+	keepStale bool       // …unless it has to be counted again
+	opened    int        // blocks opened since everything had been read
+	replay    uint64     // events kept for those who come later
+	closed    bool
+}
+
+// slots is a block's typed side; *chunk[E] implements it.
+type slots interface {
+	at(i uint64) any
+	clear(from, to int)
+	size() int
+}
+
+// A block is a run of consecutive positions. Its fields are guarded by the log's gate, but for
+// base, which never changes while somebody stands in it, and end, which sealing lowers.
+type block struct {
+	base  uint64
+	end   atomic.Uint64
+	num   int // counted from the log's birth
+	held  int // cursors standing in it
+	fix   int // those of them that may not lose anything
+	slots slots
+}
+
+type chunk[E any] struct {
+	block
+	ev []E
+}
+
+func (c *chunk[E]) at(i uint64) any    { return c.ev[i] }
+func (c *chunk[E]) clear(from, to int) { clear(c.ev[from:to]) }
+func (c *chunk[E]) size() int          { return len(c.ev) }
+
+const (
+	firstBlock    = 8       // slots; a quiet channel stays small
+	biggestBlock  = 256     // slots
+	biggestBytes  = 1 << 14 // unless that is more than this
+	restingBlocks = 4       // free blocks kept while everybody has read everything
+	noLimit       = math.MaxUint64
+)
+
+// send appends event. It reports false if the log has been closed meanwhile.
+func send[E any](l *log, event E) bool {
+	if l.boxed.Load() {
+		return sendAs[any](l, event)
+	}
+	return sendAs(l, event)
+}
+
+func sendAs[E any](l *log, event E) bool {
+	h := l.head.lock()
+	if h < l.trip {
+		if c, ok := l.slots.(*chunk[E]); ok {
+			c.ev[h-c.base] = event
+			l.head.unlock(h + 1)
+			return true
+		}
+	}
+	ok, _ := sendSlow(nil, l, h, event)
+	return ok
+}
+
+// sendSlow appends event where there is more to do than to store it: open a block, wait for room,
+// end a subscriber that is too slow, wake those who sleep, copy into rings. It is called with the
+// gate held at h and returns with it released. ctx may be nil; its end is the only error.
+//
+//go:noinline
+func sendSlow[E any](ctx context.Context, l *log, h uint64, event E) (bool, error) {
+	for {
+		if l.closed {
+			l.head.unlock(h)
+			return false, nil
+		}
+		who, full := l.fullLocked(h)
+		if !full {
+			break
+		}
+		l.head.unlock(h)
+		if who.box.overflow == Evict {
+			l.srv.endBox(who.box, ErrTooSlow)
+		} else if err := who.await(ctx, l); err != nil {
+			return false, err
+		}
+		h = l.head.lock()
+	}
+	if len(l.cursors) > 0 || l.replay > 0 {
+		c, ok := l.slots.(*chunk[E])
+		if !ok && (l.slots != nil || l.boxed.Load()) {
+			if _, boxed := any((*E)(nil)).(*any); !boxed {
+				// A second type, or a reader that takes every type: from here on events are
+				// boxed, once for all readers, by the sender and outside the gate.
+				l.boxLocked(h)
+				l.head.unlock(h)
+				var e any = event
+				return sendSlow(ctx, l, l.head.lock(), e)
+			}
+			l.boxLocked(h)
+			ok = false
+		}
+		if !ok || h >= c.end.Load() {
+			c = openBlock[E](l, h)
+		}
+		c.ev[h-c.base] = event
+	}
+	var wake wakeList
+	if len(l.forwards) > 0 {
+		forwardAll(l, h, event, &wake)
+	}
+	wake.addArmed(l)
+	wake.hold(l)
+	l.retripLocked()
+	l.head.unlock(h + 1)
+	wake.wake(l.srv)
+	return true, nil
+}
+
+// boxLocked makes every event from h on be stored as any.
+func (l *log) boxLocked(h uint64) {
+	if l.slots != nil {
+		if _, ok := l.slots.(*chunk[any]); !ok {
+			l.window[len(l.window)-1].end.Store(h)
+			l.slots = nil
+		}
+	}
+	l.boxed.Store(true)
+	l.trip = 0
+}
+
+// openBlock starts a new block at h, first letting go of those that nobody needs.
+func openBlock[E any](l *log, h uint64) *chunk[E] {
+	l.trimLocked(h)
+	var c *chunk[E]
+	if n := len(l.free); n > 0 {
+		c, _ = l.free[n-1].slots.(*chunk[E])
+		l.free[n-1] = nil
+		l.free = l.free[:n-1]
+	}
+	if c == nil {
+		c = &chunk[E]{ev: make([]E, blockSize[E](l))}
+		c.slots = c
+	}
+	c.base = h
+	c.end.Store(h + uint64(len(c.ev)))
+	c.num = l.first + len(l.window)
+	c.held, c.fix = l.fresh, l.freshFix
+	l.fresh, l.freshFix = 0, 0
+	l.window = append(l.window, &c.block)
+	l.slots = c
+	return c
+}
+
+// blockSize doubles from block to block while readers do not catch up, and starts again when they do
+// only with a new log: big blocks that are needed once are needed again.
+func blockSize[E any](l *log) int {
+	size := firstBlock
+	if n := len(l.window); n > 0 {
+		size = l.window[n-1].slots.size()
+	}
+	if l.opened++; l.opened > 2 {
+		size *= 2
+	}
+	most := biggestBytes / max(1, int(reflect.TypeFor[E]().Size()))
+	return max(firstBlock, min(size, most, biggestBlock))
+}
+
+// trimLocked drops the oldest blocks: those that nobody stands in, and those that are beyond the
+// capacity of all the cursors that may lose events. A cursor left standing in a dropped block keeps
+// that one block from being used again, no more, and finds out at its next read (see seek).
+func (l *log) trimLocked(h uint64) {
+	size := 0
+	if n := len(l.window); n > 0 {
+		size = l.window[n-1].slots.size()
+	}
+	room := max(restingBlocks, len(l.window))
+	n := 0
+	for ; n < len(l.window); n++ {
+		b := l.window[n]
+		end := b.end.Load()
+		if end > h || end+l.replay > h || b.fix > 0 || b.held > 0 && end+l.keepLocked() > h {
+			break
+		}
+		if b.held == 0 && len(l.free) < room && b.slots.size() >= size {
+			b.slots.clear(0, size)
+			l.free = append(l.free, b)
+		}
+	}
+	if n > 0 {
+		l.first += n
+		kept := copy(l.window, l.window[n:])
+		clear(l.window[kept:])
+		l.window = l.window[:kept]
+	}
+}
+
+// keepLocked returns the largest capacity among the cursors that may lose events.
+func (l *log) keepLocked() uint64 {
+	if l.keepStale {
+		l.keep, l.keepStale = 0, false
+		for _, cu := range l.cursors {
+			if cu.keep != noLimit {
+				l.keep = max(l.keep, cu.keep)
+			}
+		}
+	}
+	return l.keep
+}
+
+// retripLocked says how far sends may go on without the slow path.
+func (l *log) retripLocked() {
+	if l.slots == nil || len(l.armed) > 0 || len(l.forwards) > 0 || l.closed {
+		l.trip = 0
+		return
+	}
+	l.trip = l.window[len(l.window)-1].end.Load()
+	if l.limited > 0 {
+		l.trip = min(l.trip, l.limit)
+	}
+}
+
+// restLocked runs when every cursor has read everything: nothing in the log is needed any more, so
+// nothing may stay reachable through it.
+func (l *log) restLocked(h uint64) {
+	l.opened = 0
+	upTo := h - min(h, l.replay)
+	for i := len(l.window) - 1; i >= 0; i-- {
+		b := l.window[i]
+		end := min(b.end.Load(), upTo)
+		if end <= l.cleared {
+			break
+		}
+		if end > b.base {
+			b.slots.clear(int(max(l.cleared, b.base)-b.base), int(end-b.base))
+		}
+	}
+	l.cleared = max(l.cleared, upTo)
+	if len(l.free) > restingBlocks {
+		clear(l.free[restingBlocks:])
+		l.free = l.free[:restingBlocks]
+	}
+}
+
+// dropBlocksLocked forgets all blocks, when the last cursor has left.
+func (l *log) dropBlocksLocked() {
+	l.first += len(l.window)
+	l.window, l.free, l.slots, l.fresh, l.freshFix = nil, nil, nil, 0, 0
+	l.boxed.Store(false)
+}
+
+// A waiter is somebody a send may have to wait for.
+type waiter struct {
+	box *box
+	cu  *cursor // nil if the box reads from its ring
+}
+
+// fullLocked returns a subscriber that has no room for the event at h and may not lose it.
+func (l *log) fullLocked(h uint64) (waiter, bool) {
+	if l.limited > 0 && h >= l.limit {
+		l.limit = noLimit
+		for _, cu := range l.cursors {
+			if cu.limit == noLimit {
+				continue
+			}
+			at := cu.pos.pos() + cu.limit
+			if at <= h {
+				l.limit = h
+				return waiter{cu.sub.box, cu}, true
+			}
+			l.limit = min(l.limit, at)
+		}
+	}
+	if l.ringWait > 0 {
+		for _, f := range l.forwards {
+			if b := f.sub.box; b.ring.full(b) {
+				return waiter{box: b}, true
+			}
+		}
+	}
+	return waiter{}, false
+}
+
+func (w waiter) full(l *log) bool {
+	if w.cu != nil {
+		return !w.cu.sub.ended.Load() && w.box.cur.Load() == w.cu && w.cu.pos.pos()+w.cu.limit <= l.head.pos()
+	}
+	return w.box.ring.full(w.box)
+}
+
+// await waits until w has room or is gone, or ctx ends.
+func (w waiter) await(ctx context.Context, l *log) error {
+	var done <-chan struct{}
+	if ctx != nil {
+		done = ctx.Done()
+	}
+	// Room mostly comes while others run; parking costs as much as reading a few hundred events.
+	for range 4 {
+		runtime.Gosched()
+		if !w.full(l) {
+			return nil
+		}
+	}
+	for {
+		moved := w.box.watch()
+		if !w.full(l) {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-done:
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// A wakeList collects the mailboxes to wake after a send has let go of the gate.
+type wakeList struct {
+	one  *box
+	many []*box
+}
+
+func (w *wakeList) add(b *box) {
+	if w.one == nil {
+		w.one = b
+	} else {
+		w.many = append(w.many, b)
+	}
+}
+
+func (w *wakeList) addArmed(l *log) {
+	if len(l.armed) == 0 {
+		return
+	}
+	for i, cu := range l.armed {
+		cu.armedAt = -1
+		w.add(cu.sub.box)
+		l.armed[i] = nil
+	}
+	l.armed = l.armed[:0]
+}
+
+// hold announces the goroutine that wake will start, under the gate of a log that is not closed and
+// so before Shutdown waits for the last of them.
+func (w *wakeList) hold(l *log) {
+	if w.many != nil {
+		l.srv.wg.Add(1)
+	}
+}
+
+// wake tells one mailbox itself and leaves more than one to a goroutine of their own, so that a
+// sender never pays for more than one wake-up.
+func (w *wakeList) wake(s *Server) {
+	if w.one == nil {
+		return
+	}
+	if w.many == nil {
+		w.one.signal()
+		return
+	}
+	one, many := w.one, w.many
+	go func() {
+		defer s.wg.Done()
+		one.signal()
+		for _, b := range many {
+			b.signal()
+		}
+	}()
+}

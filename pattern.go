@@ -1,0 +1,173 @@
+package earshot
+
+import (
+	"slices"
+	"strings"
+)
+
+// A pattern matches dotted names. It is immutable.
+type pattern struct {
+	text     string
+	segments []string
+	rest     bool // the last segment is "**"
+	internal bool // may match the server's own channels
+	sub      *subscription
+}
+
+// parsePattern returns the hint of what is wrong if text is not a pattern.
+func parsePattern(text string) (p *pattern, hint string) {
+	p = &pattern{text: text, segments: strings.Split(text, ".")}
+	for i, s := range p.segments {
+		switch {
+		case s == "":
+			return nil, "empty segment"
+		case s == "**" && i < len(p.segments)-1:
+			return nil, `"**" before the last segment`
+		case s == "**":
+			p.rest = true
+			p.segments = p.segments[:i]
+		case s != "*" && strings.ContainsAny(s, "*?[]{}\\ \t\r\n\x00"):
+			return nil, "segment " + quoteShort(s) + ` is neither "*", "**" nor plain text`
+		}
+	}
+	p.internal = strings.HasPrefix(text, ownChannels)
+	return p, ""
+}
+
+func quoteShort(s string) string {
+	if len(s) > 40 {
+		s = s[:40] + "…"
+	}
+	return `"` + strings.ToValidUTF8(s, "�") + `"`
+}
+
+// ownChannels begins the names of the server's own channels.
+const ownChannels = "earshot."
+
+// match reports whether name matches. It does not allocate.
+func (p *pattern) match(name string) bool {
+	if strings.HasPrefix(name, ownChannels) && !p.internal {
+		return false
+	}
+	for i, want := range p.segments {
+		got, rest, more := strings.Cut(name, ".")
+		if want != "*" && want != got || got == "" {
+			return false
+		}
+		if last := i == len(p.segments)-1; last && !p.rest {
+			return !more
+		} else if !more {
+			return false // the pattern goes on and the name does not
+		}
+		name = rest
+	}
+	return p.rest && name != ""
+}
+
+// matchAny reports whether some installed pattern matches name.
+func (s *Server) matchAny(name any) bool {
+	text, ok := name.(string)
+	if !ok {
+		return false
+	}
+	if ps := s.patterns.Load(); ps != nil {
+		for _, p := range *ps {
+			if p.match(text) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// subscribePattern marks the topics that match, and is consulted once for each that comes later.
+func (s *Server) subscribePattern(b *box, text string) (Ref, error) {
+	at := caller()
+	p, hint := parsePattern(text)
+	if p == nil {
+		return Ref{}, siteError("subscribe pattern", text, at, ErrBadPattern, hint)
+	}
+	if b.overflow == Block {
+		return Ref{}, siteError("subscribe pattern", text, at, ErrNotAllowed, "")
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	if err := s.refuseLocked(b); err != nil {
+		return Ref{}, siteError("subscribe pattern", text, at, err, "")
+	}
+	s.toRingLocked(b)
+	sub := s.newSubLocked(b, text, at)
+	p.sub, sub.pattern = sub, p
+	s.setPatternsLocked(func(ps []*pattern) []*pattern { return append(ps, p) })
+	s.names.countAll(1)
+	s.names.all(func(t *topic) bool {
+		if p.matchTopic(t) {
+			l := s.openLocked(t)
+			if !s.hasForwardLocked(l, sub) {
+				s.forwardLocked(l, sub)
+			}
+		}
+		return true
+	})
+	s.announceSubLocked(Subscribed, sub)
+	return Ref{sub}, nil
+}
+
+func (p *pattern) matchTopic(t *topic) bool {
+	name, ok := t.name.(string)
+	return ok && p.match(name)
+}
+
+func (s *Server) setPatternsLocked(change func([]*pattern) []*pattern) {
+	var old []*pattern
+	if ps := s.patterns.Load(); ps != nil {
+		old = *ps
+	}
+	ps := change(slices.Clone(old))
+	s.patterns.Store(&ps)
+}
+
+// manyUnheard is how many names that only patterns listen to are remembered. Beyond it they are all
+// forgotten, and each comes to life again, counting from one, at its next event: a tap on names
+// without end needs memory without end otherwise.
+const manyUnheard = 1 << 14
+
+// discover is asked about a name that has no topic, once per name while a pattern matches it.
+func (s *Server) discover(name any) *topic {
+	if !s.matchAny(name) {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	if s.state == stopped || !s.matchAny(name) {
+		return nil
+	}
+	if t := find(&s.names, name); t != nil {
+		return t
+	}
+	if len(s.unheard) >= manyUnheard {
+		for t := range s.unheard {
+			if l := t.live.Load(); l != nil && len(l.cursors) == 0 && s.onlyPatternsLocked(l) {
+				s.closeLogLocked(l)
+			}
+		}
+		clear(s.unheard)
+	}
+	t := s.topicLocked(name)
+	s.openLocked(t)
+	s.unheard[t] = struct{}{}
+	return t
+}
+
+// onlyPatternsLocked reports whether nobody has subscribed to a log by its name.
+func (s *Server) onlyPatternsLocked(l *log) bool {
+	if l.topic.Load().declared {
+		return false
+	}
+	for _, f := range l.forwards {
+		if f.sub.pattern == nil {
+			return false
+		}
+	}
+	return true
+}

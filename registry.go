@@ -1,0 +1,152 @@
+package earshot
+
+import (
+	"reflect"
+	"sync/atomic"
+
+	"github.com/puzpuzpuz/xsync/v3"
+)
+
+// A topic is a name and what is known about it. It exists while the name is declared or live.
+type topic struct {
+	live atomic.Pointer[log] // nil: nobody listens. The one word that a send on a quiet channel reads
+
+	// Guarded by Server.mu, or immutable once declared.
+	name      any
+	srv       *Server
+	doc       string
+	elem      reflect.Type // of a declared channel
+	mayBlock  bool
+	replay    uint64
+	declared  bool
+	internal  bool // the server's own: nothing about it is announced
+	handle    any  // the *Channel[elem]
+	producers []*producer
+	interval  uint64 // counts the times somebody began to listen
+}
+
+// registry finds topics by name. Reads take no lock; Server.mu serialises writes.
+type registry struct {
+	// cells is a counting filter in front of the map: how many live names fall into each cell. A
+	// zero, one load, is all that a send to a name nobody listens to looks at. A pattern could match
+	// any name and counts in every cell.
+	cells   [filterCells]atomic.Int32
+	strings *xsync.MapOf[string, *topic]
+	terms   *xsync.MapOf[any, *topic]
+}
+
+const filterCells = 1024
+
+func (r *registry) init() {
+	r.strings = xsync.NewMapOf[string, *topic]()
+	r.terms = xsync.NewMapOf[any, *topic]()
+}
+
+// cellOf returns the filter cell of a name: strings by their length and their first and last eight
+// bytes, integers by value, everything else together in cell 0.
+func cellOf[K comparable](name K) uint32 {
+	switch n := any(name).(type) {
+	case string:
+		return stringCell(n)
+	case int:
+		return mix(uint64(n))
+	case uint64:
+		return mix(n)
+	case int64:
+		return mix(uint64(n))
+	case uint32:
+		return mix(uint64(n))
+	case int32:
+		return mix(uint64(n))
+	}
+	return 0
+}
+
+func mix(h uint64) uint32 { return uint32(h * 0x9E3779B97F4A7C15 >> 54) }
+
+func stringCell(s string) uint32 {
+	n := len(s)
+	h := uint64(n) << 56
+	if n >= 8 {
+		h ^= le64(s[:8])*0xA0761D6478BD642F ^ le64(s[n-8:])
+	} else {
+		for i := range n {
+			h = h<<8 ^ uint64(s[i])
+		}
+	}
+	return mix(h ^ h>>32)
+}
+
+func le64(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// quiet reports that nobody listens to name.
+func quiet[K comparable](r *registry, name K) bool {
+	return r.cells[cellOf(name)].Load() == 0
+}
+
+// find returns the topic of a name, or nil.
+func find[K comparable](r *registry, name K) *topic {
+	var t *topic
+	if s, ok := any(name).(string); ok {
+		t, _ = r.strings.Load(s)
+	} else if usable(any(name)) {
+		t, _ = r.terms.Load(any(name))
+	}
+	return t
+}
+
+func (r *registry) store(t *topic) {
+	if s, ok := t.name.(string); ok {
+		r.strings.Store(s, t)
+	} else {
+		r.terms.Store(t.name, t)
+	}
+}
+
+func (r *registry) remove(t *topic) {
+	if s, ok := t.name.(string); ok {
+		r.strings.Delete(s)
+	} else {
+		r.terms.Delete(t.name)
+	}
+}
+
+func (r *registry) all(yield func(*topic) bool) {
+	more := true
+	r.strings.Range(func(_ string, t *topic) bool { more = yield(t); return more })
+	if more {
+		r.terms.Range(func(_ any, t *topic) bool { return yield(t) })
+	}
+}
+
+// count adds n to the filter cell of a name that became live (1) or quiet (-1).
+func (r *registry) count(name any, n int32) { r.cells[cellOf(name)].Add(n) }
+
+// countAll does so for every name.
+func (r *registry) countAll(n int32) {
+	for i := range r.cells {
+		r.cells[i].Add(n)
+	}
+}
+
+// usable reports whether a name can be found again: an interface, or a struct that holds one, may
+// panic when it is hashed, and NaN is not equal to itself.
+func usable(name any) (ok bool) {
+	switch name.(type) {
+	case nil:
+		return false
+	case string, int, int32, int64, uint32, uint64:
+		return true
+	}
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	same := name
+	return name == same
+}

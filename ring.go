@@ -1,0 +1,308 @@
+package earshot
+
+import "sync"
+
+// A ring is the second way into a mailbox. One subscription reads its channel's log in place; a
+// mailbox with several subscriptions, a pattern, or DropNewest gets a copy of each event here
+// instead, which keeps the order of arrival across channels and one capacity for the whole.
+type ring[E any] struct {
+	box *box
+
+	mu     sync.Mutex // guards the fields below and, in this mailbox, subscription.count and .lost
+	slots  []record[E]
+	head   int
+	n      int
+	high   int
+	pushed uint64 // number of the newest record
+	hand   uint64 // number of the record a loop is busy with, 0 if none
+}
+
+type record[E any] struct {
+	sub         *subscription
+	from        *topic
+	num         uint64
+	seq, missed uint64
+	event       E
+}
+
+// ringer is a ring to those who do not know its type.
+type ringer interface {
+	pushAny(sub *subscription, from *topic, seq uint64, event any) (wake bool)
+	adopt(sub *subscription, count tally, lost uint64)
+	full(b *box) bool
+	empty() bool
+	purge(sub *subscription) tally
+	depth() (n, high int)
+	depthOf(sub *subscription) (t tally, n int)
+	newest() uint64
+	dealt(upTo uint64) bool
+	busy() bool
+}
+
+// A forward is one log's entry for a subscription that reads from a ring.
+type forward struct {
+	sub *subscription
+	log *log
+	at  int // place in log.forwards, guarded by the log's gate
+
+	place int // in subscription.forwards, guarded by Server.mu
+}
+
+// forwardAll copies the event at position h into every ring, under the log's gate: that is what
+// gives all subscribers of a channel the same order.
+func forwardAll[E any](l *log, h uint64, event E, wake *wakeList) {
+	var boxed any
+	for _, f := range l.forwards {
+		b := f.sub.box
+		if r, ok := b.ring.(*ring[E]); ok {
+			if r.push(f.sub, l.topic.Load(), h+1, event) {
+				wake.add(b)
+			}
+			continue
+		}
+		if boxed == nil {
+			boxed = event // once for all of them
+		}
+		if b.ring.pushAny(f.sub, l.topic.Load(), h+1, boxed) {
+			wake.add(b)
+		}
+	}
+}
+
+func (r *ring[E]) pushAny(sub *subscription, from *topic, seq uint64, event any) bool {
+	e, ok := as[E](event)
+	if !ok {
+		r.mu.Lock()
+		sub.count.mismatched++
+		r.mu.Unlock()
+		return false
+	}
+	return r.push(sub, from, seq, e)
+}
+
+// push adds an event by the mailbox's policy and reports whether its reader may be asleep.
+func (r *ring[E]) push(sub *subscription, from *topic, seq uint64, event E) (wake bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if sub.ended.Load() {
+		return false
+	}
+	sub.count.offered++
+	r.pushed++
+	rec := record[E]{sub: sub, from: from, num: r.pushed, seq: seq, event: event}
+	was := r.n
+	switch r.box.overflow {
+	case Latest:
+		for i := range r.n {
+			if old := r.slot(i); old.sub == sub && old.from == from {
+				sub.count.missed++
+				rec.missed = old.missed + 1
+				r.removeAt(i)
+				break
+			}
+		}
+	case DropNewest:
+		if r.n >= r.box.capacity {
+			sub.count.missed++
+			sub.lost++
+			return false
+		}
+		rec.missed, sub.lost = sub.lost, 0
+	case DropOldest:
+		if r.n >= r.box.capacity {
+			if old := r.slot(0); !old.sub.ended.Load() {
+				old.sub.count.missed++
+				old.sub.lost += 1 + old.missed
+			}
+			r.removeAt(0)
+		}
+	}
+	r.add(rec)
+	return was == 0
+}
+
+// pop takes the oldest record. A loop is busy with it until it pops the next one or calls rest.
+func (r *ring[E]) pop(msg *Message[E], loop bool) bool {
+	r.mu.Lock()
+	busy := r.hand
+	r.hand = 0
+	if r.n == 0 {
+		r.mu.Unlock()
+		if busy != 0 {
+			r.box.progress()
+		}
+		return false
+	}
+	rec := r.slot(0)
+	sub := rec.sub
+	*msg = Message[E]{Ref: Ref{sub}, Seq: rec.seq, Missed: rec.missed, Event: rec.event, from: rec.from}
+	if r.box.overflow != DropNewest {
+		msg.Missed += sub.lost
+		sub.lost = 0
+	}
+	sub.count.received++
+	if loop {
+		r.hand = rec.num
+	}
+	r.removeAt(0)
+	r.mu.Unlock()
+	r.box.progress()
+	return true
+}
+
+// rest ends a loop's business with the record it popped last.
+func (r *ring[E]) rest() {
+	r.mu.Lock()
+	r.hand = 0
+	r.mu.Unlock()
+	r.box.progress()
+}
+
+// unshift puts events back in front that a loop took from the mailbox's cursor and did not deliver.
+// counted says that they are in sub.count as received.
+func (r *ring[E]) unshift(sub *subscription, from *topic, seq uint64, events []E, counted bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := uint64(len(events)); counted {
+		sub.count.received -= n
+	} else {
+		sub.count.offered += n
+	}
+	held := make([]record[E], 0, r.n+len(events))
+	for i, e := range events {
+		r.pushed++
+		held = append(held, record[E]{sub: sub, from: from, num: r.pushed, seq: seq + uint64(i), event: e})
+	}
+	for i := range r.n {
+		held = append(held, *r.slot(i))
+	}
+	r.slots, r.head, r.n = held, 0, len(held)
+}
+
+// adopt takes over the tally of a subscription that moves from a cursor to the ring.
+func (r *ring[E]) adopt(sub *subscription, count tally, lost uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sub.count.add(count)
+	sub.lost += lost
+}
+
+// purge takes out what subscriptions that have ended did not read, and returns sub's closing tally.
+func (r *ring[E]) purge(sub *subscription) tally {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kept := 0
+	for i := range r.n {
+		rec := r.slot(i)
+		if rec.sub.ended.Load() {
+			rec.sub.count.discarded++
+			continue
+		}
+		if kept != i {
+			*r.slot(kept) = *rec
+		}
+		kept++
+	}
+	for i := kept; i < r.n; i++ {
+		*r.slot(i) = record[E]{}
+	}
+	r.n = kept
+	r.shrink()
+	if sub == nil {
+		return tally{}
+	}
+	return sub.count
+}
+
+func (r *ring[E]) slot(i int) *record[E] { return &r.slots[(r.head+i)%len(r.slots)] }
+
+func (r *ring[E]) add(rec record[E]) {
+	if r.n == len(r.slots) {
+		r.resize(max(8, 2*r.n))
+	}
+	r.n++
+	r.high = max(r.high, r.n)
+	*r.slot(r.n - 1) = rec
+}
+
+// removeAt takes out record i, moving the younger ones down if it is not the oldest.
+func (r *ring[E]) removeAt(i int) {
+	if i == 0 {
+		*r.slot(0) = record[E]{}
+		r.head = (r.head + 1) % len(r.slots)
+	} else {
+		for ; i < r.n-1; i++ {
+			*r.slot(i) = *r.slot(i + 1)
+		}
+		*r.slot(r.n - 1) = record[E]{}
+	}
+	r.n--
+	r.shrink()
+}
+
+// shrink gives memory back once three quarters are unused: a mailbox that was full once and is always
+// one behind holds what it needs now.
+func (r *ring[E]) shrink() {
+	if len(r.slots) > 64 && r.n < len(r.slots)/4 {
+		r.resize(len(r.slots) / 2)
+	}
+}
+
+func (r *ring[E]) resize(size int) {
+	slots := make([]record[E], size)
+	for i := range r.n {
+		slots[i] = *r.slot(i)
+	}
+	r.slots, r.head = slots, 0
+}
+
+func (r *ring[E]) full(b *box) bool {
+	if b.overflow != Block && b.overflow != Evict {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n >= b.capacity
+}
+
+func (r *ring[E]) empty() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n == 0
+}
+
+func (r *ring[E]) depth() (n, high int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n, r.high
+}
+
+func (r *ring[E]) depthOf(sub *subscription) (t tally, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.n {
+		if r.slot(i).sub == sub {
+			n++
+		}
+	}
+	return sub.count, n
+}
+
+func (r *ring[E]) newest() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pushed
+}
+
+// dealt reports whether all records up to number upTo have been dealt with.
+func (r *ring[E]) dealt(upTo uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return (r.n == 0 || r.slot(0).num > upTo) && (r.hand == 0 || r.hand > upTo)
+}
+
+func (r *ring[E]) busy() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.hand != 0
+}

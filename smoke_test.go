@@ -1,0 +1,221 @@
+package earshot_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/earshot-go/earshot"
+	"github.com/stretchr/testify/require"
+)
+
+type ev struct {
+	ID, A uint64
+	S     string
+}
+
+func TestSmoke(t *testing.T) {
+	s := earshot.NewServer(nil)
+	c := earshot.NewChannel[int](s, "x", nil)
+	c.Send(1)
+	m := earshot.NewMailbox[int](context.Background(), s, &earshot.MailboxOptions{Capacity: 4})
+	ref, err := c.Subscribe(m)
+	require.NoError(t, err)
+	down := s.Monitor(ref)
+	for i := range 10 {
+		c.Send(i)
+	}
+	for i := 6; i < 10; i++ {
+		msg, err := m.Receive(context.Background())
+		require.NoError(t, err)
+		require.Equal(t, i, msg.Event)
+		require.Equal(t, uint64(i+1), msg.Seq)
+		if i == 6 {
+			require.Equal(t, uint64(6), msg.Missed)
+		}
+	}
+	_, ok := m.TryReceive()
+	require.False(t, ok)
+	fmt.Printf("%+v\n", m.Stats())
+	require.NoError(t, s.Unsubscribe(ref))
+	d := <-down
+	require.Equal(t, earshot.ErrUnsubscribed, d.Reason)
+	require.False(t, c.Listening())
+	p, err := m.SubscribePattern("a.*")
+	require.NoError(t, err)
+	earshot.SendEvent(s, "a.b", 7)
+	earshot.SendEvent(s, "a.b.c", 8)
+	earshot.SendEvent(s, "a.b", "str")
+	msg, ok := m.TryReceive()
+	require.True(t, ok)
+	require.Equal(t, p, msg.Ref)
+	require.Equal(t, "a.b", msg.Channel())
+	require.Equal(t, 7, msg.Event)
+	fmt.Printf("%+v\n", m.Stats())
+	ref, err = c.Handle(context.Background(), func(ctx context.Context, m earshot.Message[int]) error {
+		if m.Event == 3 {
+			panic("three")
+		}
+		return nil
+	}, nil)
+	require.NoError(t, err)
+	c.Send(1)
+	c.Send(3)
+	fmt.Println(<-s.Monitor(ref))
+	require.NoError(t, s.Sync(context.Background()))
+	require.NoError(t, s.Shutdown(context.Background()))
+}
+
+var cells = []struct{ s, r int }{{1, 1}, {1, 8}, {1, 64}, {2, 1}, {2, 8}, {2, 64}}
+
+func drive(b *testing.B, senders int, send func(ev)) {
+	var wg sync.WaitGroup
+	for s := range senders {
+		n := b.N / senders
+		if s == 0 {
+			n += b.N % senders
+		}
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range n {
+				send(ev{ID: uint64(i), S: "x"})
+			}
+		}()
+	}
+	wg.Wait()
+}
+
+func BenchmarkThroughput(b *testing.B) {
+	for _, c := range cells {
+		for _, how := range []string{"handle", "messages", "receive", "any"} {
+			b.Run(fmt.Sprintf("%dx%d/%s", c.s, c.r, how), func(b *testing.B) {
+				b.ReportAllocs()
+				ctx := context.Background()
+				s := earshot.NewServer(nil)
+				ch := earshot.NewChannel[ev](s, "x", &earshot.ChannelOptions{MayBlock: true})
+				var wg sync.WaitGroup
+				wg.Add(c.r)
+				for range c.r {
+					n := b.N
+					if how == "handle" {
+						ch.Handle(ctx, func(ctx context.Context, m earshot.Message[ev]) error {
+							if n--; n == 0 {
+								wg.Done()
+							}
+							return nil
+						}, &earshot.SpawnOptions{Capacity: 16384, Overflow: earshot.Block})
+						continue
+					}
+					if how == "any" {
+						m := earshot.NewMailbox[any](ctx, s, &earshot.MailboxOptions{Capacity: 16384, Overflow: earshot.Block})
+						if _, err := m.Subscribe("x"); err != nil {
+							b.Fatal(err)
+						}
+						go func() {
+							for range m.Messages(ctx) {
+								if n--; n == 0 {
+									break
+								}
+							}
+							wg.Done()
+						}()
+						continue
+					}
+					m := earshot.NewMailbox[ev](ctx, s, &earshot.MailboxOptions{Capacity: 16384, Overflow: earshot.Block})
+					if _, err := ch.Subscribe(m); err != nil {
+						b.Fatal(err)
+					}
+					go func() {
+						if how == "messages" {
+							for range m.Messages(ctx) {
+								if n--; n == 0 {
+									break
+								}
+							}
+						} else {
+							for ; n > 0; n-- {
+								m.Receive(ctx)
+							}
+						}
+						wg.Done()
+					}()
+				}
+				b.ResetTimer()
+				drive(b, c.s, func(e ev) { ch.Send(e) })
+				wg.Wait()
+				b.StopTimer()
+				s.Close()
+			})
+		}
+	}
+}
+
+func BenchmarkIdle(b *testing.B) {
+	s := earshot.NewServer(nil)
+	ch := earshot.NewChannel[int](s, "x", nil)
+	var p atomic.Pointer[int]
+	n := 0
+	b.Run("ref", func(b *testing.B) {
+		for b.Loop() {
+			if p.Load() != nil {
+				n++
+			}
+		}
+	})
+	b.Run("send", func(b *testing.B) {
+		for b.Loop() {
+			ch.Send(1)
+		}
+	})
+	b.Run("sendEvent/empty", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			earshot.SendEvent(s, "nobody", ev{ID: 1})
+		}
+	})
+	mp := map[string]int{}
+	for i := range 16 {
+		m := earshot.NewMailbox[any](context.Background(), s, nil)
+		m.Subscribe(fmt.Sprintf("live.%d", i))
+		mp[fmt.Sprintf("live.%d", i)] = i
+		defer m.Close()
+	}
+	b.Run("sendEvent/16", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			earshot.SendEvent(s, "nobody", ev{ID: 1})
+		}
+	})
+	b.Run("mapmiss", func(b *testing.B) {
+		for b.Loop() {
+			if _, ok := mp["nobody"]; ok {
+				n++
+			}
+		}
+	})
+	for _, k := range []int{1, 64, 1024} {
+		b.Run(fmt.Sprintf("live/%d", k), func(b *testing.B) {
+			b.ReportAllocs()
+			s := earshot.NewServer(nil)
+			ch := earshot.NewChannel[ev](s, "x", nil)
+			for range k {
+				m := earshot.NewMailbox[ev](context.Background(), s, nil)
+				ch.Subscribe(m)
+				defer m.Close()
+			}
+			for b.Loop() {
+				ch.Send(ev{})
+			}
+		})
+	}
+	var mu sync.Mutex
+	b.Run("mutex", func(b *testing.B) {
+		for b.Loop() {
+			mu.Lock()
+			mu.Unlock()
+		}
+	})
+}
