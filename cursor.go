@@ -37,15 +37,10 @@ func (t *tally) add(o tally) {
 	t.discarded += o.discarded
 }
 
-// taken is what take handed out: n events, the first with sequence number seq, after missed lost ones.
-type taken struct {
-	n           int
-	seq, missed uint64
-}
-
-// take moves up to len(dst) events of type T into dst. The caller of a loop takes the next batch when
-// it has dealt with the last one; a single Receive has dealt with its event by returning it.
-func take[T any](cu *cursor, dst []T, loop bool) (got taken) {
+// take moves up to len(dst) events of type T into dst and returns how many. The caller of a loop takes
+// the next batch when it has dealt with the last one; a single Receive has dealt with its event by
+// returning it.
+func take[T any](cu *cursor, dst []Message[T], loop bool) (n int) {
 	p := cu.pos.lock()
 	moved := cu.done != p
 	cu.done = p
@@ -55,55 +50,51 @@ func take[T any](cu *cursor, dst []T, loop bool) (got taken) {
 		if moved {
 			cu.sub.box.progress()
 		}
-		return
+		return 0
 	}
 	cu.high = max(cu.high, min(h-p, cu.keep))
-	for p < h && got.n == 0 {
+	for p < h && n == 0 {
 		if h-p > cu.keep || cu.block == nil || p >= cu.block.end.Load() {
 			p, h = cu.seek(p)
 		}
 		b := cu.block
-		i, end := p-b.base, min(uint64(len(dst)), h-p, b.end.Load()-p)
-		if c, ok := b.slots.(*chunk[T]); !ok {
-			var skipped int
-			skipped, got.n = takeAny(b.slots, i, i+min(h, b.end.Load())-p, dst)
-			cu.count.mismatched += uint64(skipped)
-			p += uint64(skipped)
-		} else if end == 1 {
-			dst[0] = c.ev[i]
-			got.n = 1
+		i, end := p-b.base, min(h, b.end.Load())
+		if c, ok := b.slots.(*chunk[T]); ok {
+			ref, from := Ref{cu.sub}, cu.log.topic.Load()
+			events := c.ev[i:min(i+uint64(len(dst)), end-b.base)]
+			for ; n < len(events); n++ {
+				p++
+				m := &dst[n]
+				m.Ref, m.Seq, m.Missed, m.Event, m.from = ref, p, 0, events[n], from
+			}
 		} else {
-			got.n = copy(dst, c.ev[i:i+end])
+			p, n = takeAny(cu, p, end, dst)
 		}
-		got.seq = p + 1
-		p += uint64(got.n)
 	}
-	if got.n > 0 {
-		got.missed, cu.lost = cu.lost, 0
-		cu.count.received += uint64(got.n)
+	if n > 0 {
+		dst[0].Missed, cu.lost = cu.lost, 0
+		cu.count.received += uint64(n)
 	}
 	if !loop {
 		cu.done = p
 	}
 	cu.pos.unlock(p)
 	cu.sub.box.progress()
-	return got
+	return n
 }
 
-// takeAny reads slots that hold another type than T, or any: it skips what is not a T, then copies
-// what is until the next one that is not.
-func takeAny[T any](s slots, from, to uint64, dst []T) (skipped, n int) {
-	for i := from; i < to && n < len(dst); i++ {
-		if v, ok := as[T](s.at(i)); ok {
-			dst[n] = v
+// takeAny reads slots that hold another type than T, or any: what is not a T is skipped, and counted.
+func takeAny[T any](cu *cursor, p, end uint64, dst []Message[T]) (pos uint64, n int) {
+	b, from := cu.block, cu.log.topic.Load()
+	for ; p < end && n < len(dst); p++ {
+		if v, ok := as[T](b.slots.at(p - b.base)); ok {
+			dst[n] = Message[T]{Ref: Ref{cu.sub}, Seq: p + 1, Event: v, from: from}
 			n++
-		} else if n > 0 {
-			break
 		} else {
-			skipped++
+			cu.count.mismatched++
 		}
 	}
-	return skipped, n
+	return p, n
 }
 
 // as is v.(T), but lets a nil event through where T takes it.
@@ -167,15 +158,13 @@ func (cu *cursor) stepOutLocked() {
 	cu.block, cu.num = nil, -1
 }
 
-// standing adds n to the counts that the cursor is part of: those of its block, even one that was
-// dropped from under it, or those of the block that opens next.
+// standing adds n to the counts that the cursor is part of: those of its block, of the block that opens
+// next, or of the cursors whose block has been dropped.
 func (cu *cursor) standing(n int) {
 	l := cu.log
 	held, fix := &l.fresh, &l.freshFix
-	if b := cu.block; b != nil {
-		held, fix = &b.held, &b.fix
-	} else if i := cu.num - l.first; i < 0 {
-		return // opened and dropped while the cursor looked away
+	if i := cu.num - l.first; i < 0 {
+		held, fix = &l.adrift, nil
 	} else if i < len(l.window) {
 		held, fix = &l.window[i].held, &l.window[i].fix
 	}
@@ -342,18 +331,20 @@ func removeAt[T any](list []T, i int, moved func(T, int)) []T {
 	return list[:last]
 }
 
-// undelivered ends a loop's hold on the events from position from to position to: they were taken and
-// not delivered. It reports whether the cursor could simply go back; it cannot if it has left its log
-// or if somebody else has read on. missed is what was to be reported with the first of them.
-func (cu *cursor) undelivered(from, to, missed uint64) (back, closed bool) {
+// undelivered ends a loop's hold on what it took: left has not been delivered. It reports whether the
+// cursor could simply go back; it cannot if it has left its log or if somebody else has read on.
+func undelivered[T any](cu *cursor, left []Message[T]) (back, closed bool) {
 	p := cu.pos.lock()
 	closed = cu.closed
-	if back = p == to && !closed; back {
-		p = from
+	if n := len(left); n > 0 && !closed {
+		back = left[n-1].Seq == p && p-left[0].Seq == uint64(n-1)
+		cu.count.received -= uint64(n)
+		if back {
+			p = left[0].Seq - 1
+			cu.lost += left[0].Missed
+		}
 	}
 	if !closed {
-		cu.count.received -= to - from
-		cu.lost += missed
 		cu.done = p
 	}
 	cu.pos.unlock(p)

@@ -69,13 +69,12 @@ func TestDirectRequirements(t *testing.T) {
 		Tool    []struct{ Path string }
 	}
 	require.NoError(t, json.Unmarshal(goCommand(t, nil, "mod", "edit", "-json"), &mod))
-	var direct []string
+	// Fewer is fine: "go mod tidy" drops what nothing imports at the moment.
 	for _, r := range mod.Require {
-		if !r.Indirect {
-			direct = append(direct, r.Path)
+		if !r.Indirect && !slices.Contains(mayRequire, r.Path) {
+			t.Errorf("go.mod requires %s directly, want only %v", r.Path, mayRequire)
 		}
 	}
-	require.ElementsMatch(t, mayRequire, direct, "direct requirements in go.mod")
 	// The module list of every embedder would name a tool's modules too; ours
 	// are in internal/tools. A replace would not reach embedders at all.
 	require.Empty(t, mod.Tool, "tool lines in go.mod")

@@ -38,6 +38,7 @@ type log struct {
 	ringWait  int        // forwards whose ring may refuse
 	keep      uint64     // the largest capacity among cursors that may lose events…
 	keepStale bool       // …unless it has to be counted again
+	adrift    int        // cursors whose block has been dropped; they need the newest keep events
 	opened    int        // blocks opened since everything had been read
 	replay    uint64     // events kept for those who come later
 	closed    bool
@@ -215,9 +216,10 @@ func (l *log) trimLocked(h uint64) {
 	for ; n < len(l.window); n++ {
 		b := l.window[n]
 		end := b.end.Load()
-		if end > h || end+l.replay > h || b.fix > 0 || b.held > 0 && end+l.keepLocked() > h {
+		if end > h || end+l.replay > h || b.fix > 0 || (b.held > 0 || l.adrift > 0) && end+l.keepLocked() > h {
 			break
 		}
+		l.adrift += b.held
 		if b.held == 0 && len(l.free) < room && b.slots.size() >= size {
 			b.slots.clear(0, size)
 			l.free = append(l.free, b)
@@ -281,7 +283,7 @@ func (l *log) restLocked(h uint64) {
 // dropBlocksLocked forgets all blocks, when the last cursor has left.
 func (l *log) dropBlocksLocked() {
 	l.first += len(l.window)
-	l.window, l.free, l.slots, l.fresh, l.freshFix = nil, nil, nil, 0, 0
+	l.window, l.free, l.slots, l.fresh, l.freshFix, l.adrift = nil, nil, nil, 0, 0, 0
 	l.boxed.Store(false)
 }
 

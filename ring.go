@@ -158,25 +158,25 @@ func (r *ring[E]) rest() {
 	r.box.progress()
 }
 
-// unshift puts events back in front that a loop took from the mailbox's cursor and did not deliver.
+// unshift puts messages back in front that a loop took from the mailbox's cursor and did not deliver.
 // counted says that they are in sub.count as received.
-func (r *ring[E]) unshift(sub *subscription, from *topic, seq uint64, events []E, counted bool) {
+func (r *ring[E]) unshift(left []Message[E], counted bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if n := uint64(len(events)); counted {
+	sub := left[0].Ref.sub
+	if n := uint64(len(left)); counted {
 		sub.count.received -= n
 	} else {
 		sub.count.offered += n
 	}
-	held := make([]record[E], 0, r.n+len(events))
-	for i, e := range events {
-		r.pushed++
-		held = append(held, record[E]{sub: sub, from: from, num: r.pushed, seq: seq + uint64(i), event: e})
+	slots := make([]record[E], 0, r.n+len(left))
+	for _, m := range left {
+		slots = append(slots, record[E]{sub: sub, from: m.from, num: r.pushed, seq: m.Seq, missed: m.Missed, event: m.Event})
 	}
 	for i := range r.n {
-		held = append(held, *r.slot(i))
+		slots = append(slots, *r.slot(i))
 	}
-	r.slots, r.head, r.n = held, 0, len(held)
+	r.slots, r.head, r.n = slots, 0, len(slots)
 }
 
 // adopt takes over the tally of a subscription that moves from a cursor to the ring.

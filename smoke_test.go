@@ -99,10 +99,13 @@ func BenchmarkThroughput(b *testing.B) {
 				var wg sync.WaitGroup
 				wg.Add(c.r)
 				for range c.r {
-					n := b.N
+					c := &struct {
+						n int
+						_ [248]byte
+					}{n: b.N}
 					if how == "handle" {
 						ch.Handle(ctx, func(ctx context.Context, m earshot.Message[ev]) error {
-							if n--; n == 0 {
+							if c.n--; c.n == 0 {
 								wg.Done()
 							}
 							return nil
@@ -116,7 +119,7 @@ func BenchmarkThroughput(b *testing.B) {
 						}
 						go func() {
 							for range m.Messages(ctx) {
-								if n--; n == 0 {
+								if c.n--; c.n == 0 {
 									break
 								}
 							}
@@ -131,12 +134,12 @@ func BenchmarkThroughput(b *testing.B) {
 					go func() {
 						if how == "messages" {
 							for range m.Messages(ctx) {
-								if n--; n == 0 {
+								if c.n--; c.n == 0 {
 									break
 								}
 							}
 						} else {
-							for ; n > 0; n-- {
+							for ; c.n > 0; c.n-- {
 								m.Receive(ctx)
 							}
 						}
