@@ -90,18 +90,22 @@ func (c *Channel[E]) Listening() bool { return c.live.Load() != nil }
 // reaches that subscription exactly once, or is counted in the Missed of a later message. All
 // subscribers see the events in the same order, in which those of one sender keep theirs.
 func (c *Channel[E]) Send(event E) {
-	if l := c.live.Load(); l != nil {
-		c.send(l, event)
+	if c.live.Load() != nil { // asking again in sendLive keeps this small enough to be inlined
+		c.sendLive(event)
 	}
 }
 
 //go:noinline
-func (c *Channel[E]) send(l *log, event E) { send(l, event) }
+func (c *Channel[E]) sendLive(event E) {
+	if l := c.live.Load(); l != nil {
+		send(l, event)
+	}
+}
 
 // SendFunc sends the event that the function makes. It is called only if somebody listens.
 func (c *Channel[E]) SendFunc(event func() E) {
-	if l := c.live.Load(); l != nil && event != nil {
-		c.send(l, event())
+	if c.live.Load() != nil && event != nil {
+		c.sendLive(event())
 	}
 }
 
@@ -139,7 +143,7 @@ func (c *Channel[E]) Events(ctx context.Context) iter.Seq[E] {
 		in := newInner[E](ctx, c.srv, nil, caller())
 		defer c.srv.endBox(&in.box, ErrUnsubscribed)
 		if _, err := c.srv.subscribe(&in.box, c.name); err == nil {
-			in.each(ctx, func(msg *Message[E]) bool { return yield(msg.Event) })
+			in.each(ctx, func(msg Message[E]) bool { return yield(msg.Event) }, nil)
 		}
 	}
 }
@@ -169,13 +173,13 @@ func (c *Channel[E]) Handle(ctx context.Context, fn func(context.Context, Messag
 	}
 	p.box = &in.box
 	p.run = func(ctx context.Context) (err error) {
-		in.each(context.Background(), func(msg *Message[E]) bool {
+		in.each(context.Background(), func(msg Message[E]) bool {
 			if s.watching.Load() {
 				p.turns.Add(1)
 			}
-			err = fn(ctx, *msg)
+			err = fn(ctx, msg)
 			return err == nil
-		})
+		}, nil)
 		return err
 	}
 	s.mu.Lock()

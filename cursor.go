@@ -37,10 +37,10 @@ func (t *tally) add(o tally) {
 	t.discarded += o.discarded
 }
 
-// take moves up to len(dst) events of type T into dst and returns how many. The caller of a loop takes
-// the next batch when it has dealt with the last one; a single Receive has dealt with its event by
-// returning it.
-func take[T any](cu *cursor, dst []Message[T], loop bool) (n int) {
+// take moves up to len(dst) events of type T into dst and returns how many, the sequence number of the
+// first, and how many were lost before it. The caller of a loop takes the next batch when it has dealt
+// with the last one; a single Receive has dealt with its event by returning it.
+func take[T any](cu *cursor, dst []T, loop bool) (n int, seq, missed uint64) {
 	p := cu.pos.lock()
 	moved := cu.done != p
 	cu.done = p
@@ -50,7 +50,7 @@ func take[T any](cu *cursor, dst []Message[T], loop bool) (n int) {
 		if moved {
 			cu.sub.box.progress()
 		}
-		return 0
+		return 0, 0, 0
 	}
 	cu.high = max(cu.high, min(h-p, cu.keep))
 	for p < h && n == 0 {
@@ -58,21 +58,17 @@ func take[T any](cu *cursor, dst []Message[T], loop bool) (n int) {
 			p, h = cu.seek(p)
 		}
 		b := cu.block
-		i, end := p-b.base, min(h, b.end.Load())
+		end := min(h, b.end.Load())
 		if c, ok := b.slots.(*chunk[T]); ok {
-			ref, from := Ref{cu.sub}, cu.log.topic.Load()
-			events := c.ev[i:min(i+uint64(len(dst)), end-b.base)]
-			for ; n < len(events); n++ {
-				p++
-				m := &dst[n]
-				m.Ref, m.Seq, m.Missed, m.Event, m.from = ref, p, 0, events[n], from
-			}
+			n = copy(dst, c.ev[p-b.base:end-b.base])
+			p += uint64(n)
 		} else {
 			p, n = takeAny(cu, p, end, dst)
 		}
 	}
 	if n > 0 {
-		dst[0].Missed, cu.lost = cu.lost, 0
+		seq = p - uint64(n) + 1
+		missed, cu.lost = cu.lost, 0
 		cu.count.received += uint64(n)
 	}
 	if !loop {
@@ -80,16 +76,19 @@ func take[T any](cu *cursor, dst []Message[T], loop bool) (n int) {
 	}
 	cu.pos.unlock(p)
 	cu.sub.box.progress()
-	return n
+	return n, seq, missed
 }
 
-// takeAny reads slots that hold another type than T, or any: what is not a T is skipped, and counted.
-func takeAny[T any](cu *cursor, p, end uint64, dst []Message[T]) (pos uint64, n int) {
-	b, from := cu.block, cu.log.topic.Load()
+// takeAny reads slots that hold another type than T: it skips what is not a T, and counts it, then
+// copies what is up to the next that is not.
+func takeAny[T any](cu *cursor, p, end uint64, dst []T) (pos uint64, n int) {
+	b := cu.block
 	for ; p < end && n < len(dst); p++ {
 		if v, ok := as[T](b.slots.at(p - b.base)); ok {
-			dst[n] = Message[T]{Ref: Ref{cu.sub}, Seq: p + 1, Event: v, from: from}
+			dst[n] = v
 			n++
+		} else if n > 0 {
+			break
 		} else {
 			cu.count.mismatched++
 		}
@@ -331,20 +330,18 @@ func removeAt[T any](list []T, i int, moved func(T, int)) []T {
 	return list[:last]
 }
 
-// undelivered ends a loop's hold on what it took: left has not been delivered. It reports whether the
-// cursor could simply go back; it cannot if it has left its log or if somebody else has read on.
-func undelivered[T any](cu *cursor, left []Message[T]) (back, closed bool) {
+// undelivered ends a loop's hold on what it took: the last n events, after missed lost ones, up to
+// sequence number last, have not been delivered. It reports whether the cursor could simply go back; it
+// cannot if it has left its log or if somebody else has read on.
+func (cu *cursor) undelivered(n, last, missed uint64) (back, closed bool) {
 	p := cu.pos.lock()
 	closed = cu.closed
-	if n := len(left); n > 0 && !closed {
-		back = left[n-1].Seq == p && p-left[0].Seq == uint64(n-1)
-		cu.count.received -= uint64(n)
-		if back {
-			p = left[0].Seq - 1
-			cu.lost += left[0].Missed
-		}
-	}
 	if !closed {
+		cu.count.received -= n
+		if back = last == p; back {
+			p -= n
+			cu.lost += missed
+		}
 		cu.done = p
 	}
 	cu.pos.unlock(p)

@@ -39,16 +39,6 @@ type Message[E any] struct {
 	Seq    uint64 // its number among its channel's events since the channel came to life, from 1
 	Missed uint64 // how many of this subscription's events were lost just before it, by the mailbox's policy
 	Event  E
-
-	from *topic
-}
-
-// Channel returns the name of the channel that the event was sent to.
-func (m Message[E]) Channel() any {
-	if m.from == nil {
-		return nil
-	}
-	return m.from.name
 }
 
 // NewMailbox returns an empty mailbox on server s, or on [Default] if s is nil. When ctx ends the
@@ -94,7 +84,8 @@ func (m *Mailbox[E]) Subscribe(name any) (Ref, error) {
 // SubscribePattern subscribes to all channels whose name is a string that matches pattern, those that
 // exist and those that will: segments between dots must be equal, "*" stands for one segment and a
 // last "**" for one or more. The server's own channels match only a pattern that begins with
-// "earshot.". Message.Channel tells the channels apart; Seq counts each one's events.
+// "earshot.". All their messages carry the one Ref, and Seq counts each channel's events; Named and
+// TryReceiveNamed tell the channels apart.
 //
 // It costs time in proportion to the channels that match now. A pattern that does not parse is
 // ErrBadPattern, a Block mailbox ErrNotAllowed.
@@ -115,24 +106,24 @@ func (m *Mailbox[E]) Unsubscribe(ref Ref) error {
 
 // Receive waits for the next message. It returns the cause of ctx if that ends first, and the reason
 // why the mailbox has ended (see Err) if it has.
-func (m *Mailbox[E]) Receive(ctx context.Context) (Message[E], error) {
+func (m *Mailbox[E]) Receive(ctx context.Context) (msg Message[E], err error) {
 	defer runtime.KeepAlive(m)
 	in := m.in
 	done := ctx.Done()
 	for turn := 0; ; turn++ {
 		if done != nil {
-			if err := causeIfEnded(ctx); err != nil {
+			if err = causeIfEnded(ctx); err != nil {
 				in.passOn()
-				return Message[E]{}, err
+				return msg, err
 			}
 		}
-		if msg, ok := in.next(); ok {
+		if _, ok := in.next(&msg); ok {
 			in.passOn()
 			return msg, nil
 		}
 		if in.ended.Load() {
 			in.signal() // the next sleeper has to learn it too
-			return Message[E]{}, in.failure()
+			return msg, in.failure()
 		}
 		if turn == 0 {
 			runtime.Gosched() // often enough the next event is a moment away
@@ -144,25 +135,41 @@ func (m *Mailbox[E]) Receive(ctx context.Context) (Message[E], error) {
 
 // TryReceive returns the next message if there is one. It does not wait.
 func (m *Mailbox[E]) TryReceive() (Message[E], bool) {
-	msg, ok := m.in.next()
-	if !ok && m.in.idle() {
-		return msg, false // and Ready will tell
-	} else if !ok {
-		msg, ok = m.in.next()
+	_, msg, ok := m.TryReceiveNamed()
+	return msg, ok
+}
+
+// TryReceiveNamed is TryReceive, and says to which channel the event was sent: for a pattern, the Ref
+// does not.
+func (m *Mailbox[E]) TryReceiveNamed() (channel any, msg Message[E], ok bool) {
+	defer runtime.KeepAlive(m)
+	channel, ok = m.in.next(&msg)
+	if !ok && !m.in.idle() { // otherwise Ready will tell
+		channel, ok = m.in.next(&msg)
 	}
 	if ok {
 		m.in.passOn()
 	}
-	return msg, ok
+	return channel, msg, ok
 }
 
 // Messages returns an iterator over the messages to come. It ends when ctx ends, when the mailbox ends
 // (Err says why) or when the loop is left; the mailbox and its subscriptions live on then, with what
-// the loop has not seen.
+// the loop has not seen. It takes messages in batches and so costs less than Receive: statistics count
+// those in its hands, sixty-four at most, as received.
 func (m *Mailbox[E]) Messages(ctx context.Context) iter.Seq[Message[E]] {
 	return func(yield func(Message[E]) bool) {
 		defer runtime.KeepAlive(m)
-		m.in.each(ctx, func(msg *Message[E]) bool { return yield(*msg) })
+		m.in.each(ctx, yield, nil)
+	}
+}
+
+// Named is Messages, with the name of the channel that each event was sent to: for a pattern, the Ref
+// does not tell.
+func (m *Mailbox[E]) Named(ctx context.Context) iter.Seq2[any, Message[E]] {
+	return func(yield func(any, Message[E]) bool) {
+		defer runtime.KeepAlive(m)
+		m.in.each(ctx, nil, yield)
 	}
 }
 
@@ -203,22 +210,25 @@ func (m *Mailbox[E]) Err() error {
 	return m.in.failure()
 }
 
-// next takes one message, if there is one.
-func (in *inner[E]) next() (msg Message[E], ok bool) {
+// next takes one message, if there is one, and returns its channel's name.
+func (in *inner[E]) next(msg *Message[E]) (channel any, ok bool) {
 	if cu := in.cur.Load(); cu != nil {
-		var one [1]Message[E]
-		if take(cu, one[:], false) == 1 {
-			return one[0], true
+		var one [1]E
+		if n, seq, missed := take(cu, one[:], false); n == 1 {
+			msg.Ref, msg.Seq, msg.Missed, msg.Event = Ref{cu.sub}, seq, missed, one[0]
+			return cu.sub.name, true
 		}
 	}
-	ok = in.own.pop(&msg, false)
-	return msg, ok
+	if in.own.empty() {
+		return nil, false
+	}
+	return in.own.pop(msg, false)
 }
 
-// each calls visit with one message after the other until it returns false, ctx ends or the mailbox
-// does. It takes events in batches: that is what makes Messages, Events and Handle cheaper than
+// each calls visit, or named, with one message after the other until it returns false, ctx ends or the
+// mailbox does. It takes events in batches: that is what makes Messages, Events and Handle cheaper than
 // Receive. How it is left, by return, panic or Goexit, does not matter to the events in hand.
-func (in *inner[E]) each(ctx context.Context, visit func(*Message[E]) bool) {
+func (in *inner[E]) each(ctx context.Context, visit func(Message[E]) bool, named func(any, Message[E]) bool) {
 	h := &hand[E]{in: in, most: max(1, min(biggestBatch, in.capacity/16))}
 	defer h.drop()
 	done := ctx.Done()
@@ -232,24 +242,29 @@ func (in *inner[E]) each(ctx context.Context, visit func(*Message[E]) bool) {
 			hot = h.n >= hotBatch
 			in.passOn()
 			sub := h.cu.sub
-			for h.next < h.n {
+			visit := visit
+			if visit == nil {
+				visit = func(msg Message[E]) bool { return named(sub.name, msg) }
+			}
+			ref, missed := Ref{sub}, h.missed
+			for i := range h.buf[:h.n] {
 				if sub.ended.Load() || done != nil && ended(done) {
 					break
 				}
-				msg := &h.buf[h.next]
-				h.next++
-				if !visit(msg) {
+				h.next = i + 1
+				if !visit(Message[E]{ref, h.seq + uint64(i), missed, h.buf[i]}) {
 					return
 				}
+				missed = 0
 			}
 			if h.next < h.n {
 				h.drop()
 			}
 			continue
 		}
-		if in.own.pop(&msg, true) {
+		if channel, ok := in.own.pop(&msg, true); ok {
 			in.passOn()
-			if !visit(&msg) {
+			if visit != nil && !visit(msg) || visit == nil && !named(channel, msg) {
 				return
 			}
 			continue
@@ -282,16 +297,16 @@ const (
 	hotTurns     = 8
 )
 
-// A hand is a batch of messages between its log and the function that is called with them. They are
-// kept whole: making a message of parts and copying it at once costs 10 ns, because a wide load cannot
-// be served from narrow stores that have not reached the cache.
+// A hand is a batch of events between their log and the function that is called with them.
 type hand[E any] struct {
-	in   *inner[E]
-	cu   *cursor // whose events these are
-	buf  []Message[E]
-	most int
-	next int // the first that has not been delivered
-	n    int
+	in     *inner[E]
+	cu     *cursor // whose events these are
+	buf    []E
+	most   int
+	next   int // the first that has not been delivered
+	n      int
+	seq    uint64 // of the first
+	missed uint64 // before it
 }
 
 func (h *hand[E]) take() bool {
@@ -303,9 +318,10 @@ func (h *hand[E]) take() bool {
 	was := h.n
 	if was == len(h.buf) && was < h.most {
 		was = 0
-		h.buf = make([]Message[E], min(h.most, max(4, 4*len(h.buf))))
+		h.buf = make([]E, min(h.most, max(4, 4*len(h.buf))))
 	}
-	h.cu, h.next, h.n = cu, 0, take(cu, h.buf, true)
+	h.cu, h.next = cu, 0
+	h.n, h.seq, h.missed = take(cu, h.buf, true)
 	if h.n < was {
 		clear(h.buf[h.n:was]) // they have been delivered, and must not be kept alive here
 	}
@@ -320,10 +336,14 @@ func (h *hand[E]) drop() {
 		return
 	}
 	cu, left := h.cu, slices.Clone(h.buf[h.next:h.n])
+	n, first, missed := uint64(len(left)), h.seq+uint64(h.next), h.missed
+	if h.next > 0 {
+		missed = 0
+	}
 	clear(h.buf[:h.n])
 	h.cu, h.n, h.next = nil, 0, 0
-	back, closed := undelivered(cu, left)
-	if n := uint64(len(left)); back || n == 0 {
+	back, closed := cu.undelivered(n, first+n-1, missed)
+	if back || n == 0 {
 		h.in.signal()
 	} else if cu.sub.ended.Load() {
 		h.in.mu.Lock()
@@ -331,7 +351,7 @@ func (h *hand[E]) drop() {
 		h.in.past.discarded += n
 		h.in.mu.Unlock()
 	} else {
-		h.in.own.unshift(left, closed)
+		h.in.own.unshift(cu.sub, first, missed, left, closed)
 		h.in.signal()
 	}
 }

@@ -64,6 +64,7 @@ func (s *Server) subscribe(b *box, name any) (Ref, error) {
 		s.toRingLocked(b)
 	}
 	sub := s.newSubLocked(b, name, at)
+	sub.from = t
 	if b.ringed {
 		s.forwardLocked(l, sub)
 	} else {

@@ -1,6 +1,9 @@
 package earshot
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // A ring is the second way into a mailbox. One subscription reads its channel's log in place; a
 // mailbox with several subscriptions, a pattern, or DropNewest gets a copy of each event here
@@ -13,8 +16,9 @@ type ring[E any] struct {
 	head   int
 	n      int
 	high   int
-	pushed uint64 // number of the newest record
-	hand   uint64 // number of the record a loop is busy with, 0 if none
+	count  atomic.Int64 // n, for those who only want to know if there is something
+	pushed uint64       // number of the newest record
+	hand   uint64       // number of the record a loop is busy with, 0 if none
 }
 
 type record[E any] struct {
@@ -122,7 +126,7 @@ func (r *ring[E]) push(sub *subscription, from *topic, seq uint64, event E) (wak
 }
 
 // pop takes the oldest record. A loop is busy with it until it pops the next one or calls rest.
-func (r *ring[E]) pop(msg *Message[E], loop bool) bool {
+func (r *ring[E]) pop(msg *Message[E], loop bool) (channel any, ok bool) {
 	r.mu.Lock()
 	busy := r.hand
 	r.hand = 0
@@ -131,13 +135,12 @@ func (r *ring[E]) pop(msg *Message[E], loop bool) bool {
 		if busy != 0 {
 			r.box.progress()
 		}
-		return false
+		return nil, false
 	}
-	rec := r.slot(0)
+	rec := *r.slot(0)
 	sub := rec.sub
-	*msg = Message[E]{Ref: Ref{sub}, Seq: rec.seq, Missed: rec.missed, Event: rec.event, from: rec.from}
 	if r.box.overflow != DropNewest {
-		msg.Missed += sub.lost
+		rec.missed += sub.lost
 		sub.lost = 0
 	}
 	sub.count.received++
@@ -147,7 +150,8 @@ func (r *ring[E]) pop(msg *Message[E], loop bool) bool {
 	r.removeAt(0)
 	r.mu.Unlock()
 	r.box.progress()
-	return true
+	msg.Ref, msg.Seq, msg.Missed, msg.Event = Ref{sub}, rec.seq, rec.missed, rec.event
+	return rec.from.name, true
 }
 
 // rest ends a loop's business with the record it popped last.
@@ -158,25 +162,26 @@ func (r *ring[E]) rest() {
 	r.box.progress()
 }
 
-// unshift puts messages back in front that a loop took from the mailbox's cursor and did not deliver.
+// unshift puts events back in front that a loop took from the mailbox's cursor and did not deliver.
 // counted says that they are in sub.count as received.
-func (r *ring[E]) unshift(left []Message[E], counted bool) {
+func (r *ring[E]) unshift(sub *subscription, seq, missed uint64, left []E, counted bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	sub := left[0].Ref.sub
 	if n := uint64(len(left)); counted {
 		sub.count.received -= n
 	} else {
 		sub.count.offered += n
 	}
 	slots := make([]record[E], 0, r.n+len(left))
-	for _, m := range left {
-		slots = append(slots, record[E]{sub: sub, from: m.from, num: r.pushed, seq: m.Seq, missed: m.Missed, event: m.Event})
+	for i, e := range left {
+		slots = append(slots, record[E]{sub: sub, from: sub.from, num: r.pushed, seq: seq + uint64(i), missed: missed, event: e})
+		missed = 0
 	}
 	for i := range r.n {
 		slots = append(slots, *r.slot(i))
 	}
-	r.slots, r.head, r.n = slots, 0, len(slots)
+	r.slots, r.head = slots, 0
+	r.setN(len(slots))
 }
 
 // adopt takes over the tally of a subscription that moves from a cursor to the ring.
@@ -206,12 +211,17 @@ func (r *ring[E]) purge(sub *subscription) tally {
 	for i := kept; i < r.n; i++ {
 		*r.slot(i) = record[E]{}
 	}
-	r.n = kept
+	r.setN(kept)
 	r.shrink()
 	if sub == nil {
 		return tally{}
 	}
 	return sub.count
+}
+
+func (r *ring[E]) setN(n int) {
+	r.n = n
+	r.count.Store(int64(n))
 }
 
 func (r *ring[E]) slot(i int) *record[E] { return &r.slots[(r.head+i)%len(r.slots)] }
@@ -220,7 +230,7 @@ func (r *ring[E]) add(rec record[E]) {
 	if r.n == len(r.slots) {
 		r.resize(max(8, 2*r.n))
 	}
-	r.n++
+	r.setN(r.n + 1)
 	r.high = max(r.high, r.n)
 	*r.slot(r.n - 1) = rec
 }
@@ -236,7 +246,7 @@ func (r *ring[E]) removeAt(i int) {
 		}
 		*r.slot(r.n - 1) = record[E]{}
 	}
-	r.n--
+	r.setN(r.n - 1)
 	r.shrink()
 }
 
@@ -265,11 +275,7 @@ func (r *ring[E]) full(b *box) bool {
 	return r.n >= b.capacity
 }
 
-func (r *ring[E]) empty() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.n == 0
-}
+func (r *ring[E]) empty() bool { return r.count.Load() == 0 }
 
 func (r *ring[E]) depth() (n, high int) {
 	r.mu.Lock()

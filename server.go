@@ -72,17 +72,16 @@ func Default() *Server {
 // Names are compared as Go compares interface values: string "7", int 7 and int64 7 are three
 // channels.
 func SendEvent[K comparable, E any](s *Server, name K, event E) {
-	if s == nil {
-		s = Default()
+	if !quiet(s, name) {
+		sendNamed(s, name, event)
 	}
-	if quiet(&s.names, name) {
-		return
-	}
-	sendNamed(s, name, event)
 }
 
 //go:noinline
 func sendNamed[K comparable, E any](s *Server, name K, event E) {
+	if s == nil {
+		s = Default()
+	}
 	for {
 		t := find(&s.names, name)
 		if t == nil {
@@ -101,7 +100,7 @@ func sendNamed[K comparable, E any](s *Server, name K, event E) {
 
 // Listening reports whether somebody listens to the channel with the given name. It does not block.
 func (s *Server) Listening(name any) bool {
-	if quiet(&s.names, name) {
+	if quiet(s, name) {
 		return false
 	}
 	if t := find(&s.names, name); t != nil {

@@ -48,10 +48,10 @@ func TestSmoke(t *testing.T) {
 	earshot.SendEvent(s, "a.b", 7)
 	earshot.SendEvent(s, "a.b.c", 8)
 	earshot.SendEvent(s, "a.b", "str")
-	msg, ok := m.TryReceive()
+	name, msg, ok := m.TryReceiveNamed()
 	require.True(t, ok)
 	require.Equal(t, p, msg.Ref)
-	require.Equal(t, "a.b", msg.Channel())
+	require.Equal(t, "a.b", name)
 	require.Equal(t, 7, msg.Event)
 	fmt.Printf("%+v\n", m.Stats())
 	ref, err = c.Handle(context.Background(), func(ctx context.Context, m earshot.Message[int]) error {
