@@ -59,7 +59,8 @@ func NewChannel[E any](s *Server, name any, opts *ChannelOptions) *Channel[E] {
 			delete(s.unheard, old)
 		}
 		s.names.store(&c.topic)
-		if s.state != stopped && c.live.Load() == nil && s.matchAny(name) {
+		text, ok := name.(string)
+		if ok && s.state != stopped && c.live.Load() == nil && s.matchAny(text) {
 			s.openLocked(&c.topic)
 		}
 	}
@@ -177,8 +178,11 @@ func (c *Channel[E]) Handle(ctx context.Context, fn func(context.Context, Messag
 			if s.watching.Load() {
 				p.turns.Add(1)
 			}
-			err = fn(ctx, msg)
-			return err == nil
+			if failed := fn(ctx, msg); failed != nil {
+				err = failed
+				return false
+			}
+			return true
 		}, nil)
 		return err
 	}

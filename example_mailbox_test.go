@@ -36,7 +36,7 @@ func ExampleMailbox() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Printf("%s: %s (%v)\n", meaning[msg.Ref], msg.Event, msg.Channel())
+		fmt.Printf("%s: %s (%v)\n", meaning[msg.Ref], msg.Event, msg.Ref.Channel())
 	}
 
 	if err := m.Unsubscribe(infos); err != nil {
@@ -89,8 +89,8 @@ func ExampleMailbox_SubscribePattern() {
 	earshot.SendEvent(s, "db.index.split", 4096)
 	earshot.SendEvent(s, "http.get", "/") // does not match
 
-	for msg, ok := m.TryReceive(); ok; msg, ok = m.TryReceive() {
-		fmt.Println(msg.Channel(), msg.Event)
+	for name, msg, ok := m.TryReceiveNamed(); ok; name, msg, ok = m.TryReceiveNamed() {
+		fmt.Println(name, msg.Event)
 	}
 	// Output:
 	// db.get user/1

@@ -56,7 +56,7 @@ func ExampleServer_Spawn() {
 		close(ready)
 		sum := 0
 		for msg := range m.Messages(ctx) {
-			if msg.Channel() == "done" {
+			if msg.Ref.Channel() == "done" {
 				break
 			}
 			sum += msg.Event.(int)

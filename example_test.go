@@ -60,7 +60,7 @@ func ExampleSendEvent() {
 	earshot.SendEvent(s, session{"ann"}, 42)
 
 	for msg, ok := m.TryReceive(); ok; msg, ok = m.TryReceive() {
-		fmt.Printf("%v: %v\n", msg.Channel(), msg.Event)
+		fmt.Printf("%v: %v\n", msg.Ref.Channel(), msg.Event)
 	}
 	// Output:
 	// {ann}: logged in

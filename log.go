@@ -96,13 +96,13 @@ func sendAs[E any](l *log, event E) bool {
 			return true
 		}
 	}
-	ok, _ := sendSlow(nil, l, h, event)
+	ok, _ := sendSlow(context.Background(), l, h, event)
 	return ok
 }
 
 // sendSlow appends event where there is more to do than to store it: open a block, wait for room,
 // end a subscriber that is too slow, wake those who sleep, copy into rings. It is called with the
-// gate held at h and returns with it released. ctx may be nil; its end is the only error.
+// gate held at h and returns with it released. The end of ctx is the only error.
 //
 //go:noinline
 func sendSlow[E any](ctx context.Context, l *log, h uint64, event E) (bool, error) {
@@ -328,10 +328,6 @@ func (w waiter) full(l *log) bool {
 
 // await waits until w has room or is gone, or ctx ends.
 func (w waiter) await(ctx context.Context, l *log) error {
-	var done <-chan struct{}
-	if ctx != nil {
-		done = ctx.Done()
-	}
 	// Room mostly comes while others run; parking costs as much as reading a few hundred events.
 	for range 4 {
 		runtime.Gosched()
@@ -346,7 +342,7 @@ func (w waiter) await(ctx context.Context, l *log) error {
 		}
 		select {
 		case <-moved:
-		case <-done:
+		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}

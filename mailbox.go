@@ -246,15 +246,16 @@ func (in *inner[E]) each(ctx context.Context, visit func(Message[E]) bool, named
 			if visit == nil {
 				visit = func(msg Message[E]) bool { return named(sub.name, msg) }
 			}
-			ref, missed := Ref{sub}, h.missed
-			for i := range h.buf[:h.n] {
+			ref, seq, missed, buf := Ref{sub}, h.seq, h.missed, h.buf[:h.n]
+			for i := range buf {
 				if sub.ended.Load() || done != nil && ended(done) {
 					break
 				}
 				h.next = i + 1
-				if !visit(Message[E]{ref, h.seq + uint64(i), missed, h.buf[i]}) {
+				if !visit(Message[E]{ref, seq, missed, buf[i]}) {
 					return
 				}
+				seq++
 				missed = 0
 			}
 			if h.next < h.n {

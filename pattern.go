@@ -65,14 +65,10 @@ func (p *pattern) match(name string) bool {
 }
 
 // matchAny reports whether some installed pattern matches name.
-func (s *Server) matchAny(name any) bool {
-	text, ok := name.(string)
-	if !ok {
-		return false
-	}
+func (s *Server) matchAny(name string) bool {
 	if ps := s.patterns.Load(); ps != nil {
 		for _, p := range *ps {
-			if p.match(text) {
+			if p.match(name) {
 				return true
 			}
 		}
@@ -132,11 +128,8 @@ func (s *Server) setPatternsLocked(change func([]*pattern) []*pattern) {
 // without end needs memory without end otherwise.
 const manyUnheard = 1 << 14
 
-// discover is asked about a name that has no topic, once per name while a pattern matches it.
-func (s *Server) discover(name any) *topic {
-	if !s.matchAny(name) {
-		return nil
-	}
+// discover brings a name to life that has no topic and that a pattern matches.
+func (s *Server) discover(name string) *topic {
 	s.mu.Lock()
 	defer s.unlock()
 	if s.state == stopped || !s.matchAny(name) {

@@ -20,6 +20,14 @@ func (r Ref) String() string {
 	return "ref#" + strconv.FormatUint(r.sub.id, 10)
 }
 
+// Channel returns the name that was subscribed to, or the text of the pattern; nil for the zero Ref.
+func (r Ref) Channel() any {
+	if r.sub == nil {
+		return nil
+	}
+	return r.sub.name
+}
+
 // subscription is what a Ref refers to.
 type subscription struct {
 	id      uint64

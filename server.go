@@ -85,7 +85,12 @@ func sendNamed[K comparable, E any](s *Server, name K, event E) {
 	for {
 		t := find(&s.names, name)
 		if t == nil {
-			if t = s.discover(name); t == nil {
+			// Another name in the same cell is live, or there are patterns, which match strings only.
+			text, ok := any(name).(string)
+			if !ok || !s.matchAny(text) {
+				return
+			}
+			if t = s.discover(text); t == nil {
 				return
 			}
 		}
@@ -106,7 +111,8 @@ func (s *Server) Listening(name any) bool {
 	if t := find(&s.names, name); t != nil {
 		return t.live.Load() != nil
 	}
-	return s.matchAny(name)
+	text, ok := name.(string)
+	return ok && s.matchAny(text)
 }
 
 // Unsubscribe ends a subscription. After it has returned no message of that Ref is received. It is
