@@ -144,7 +144,15 @@ func (c *Channel[E]) Events(ctx context.Context) iter.Seq[E] {
 		in := newInner[E](ctx, c.srv, nil, caller())
 		defer c.srv.endBox(&in.box, ErrUnsubscribed)
 		if _, err := c.srv.subscribe(&in.box, c.name); err == nil {
-			in.each(ctx, func(msg Message[E]) bool { return yield(msg.Event) }, nil)
+			h := in.hand()
+			defer h.drop()
+			for h.fill(ctx.Done()) {
+				for h.step() {
+					if !yield(h.buf[h.next-1]) {
+						return
+					}
+				}
+			}
 		}
 	}
 }
@@ -173,18 +181,20 @@ func (c *Channel[E]) Handle(ctx context.Context, fn func(context.Context, Messag
 		return Ref{}, siteError("handle", c.name, at, in.failure(), "")
 	}
 	p.box = &in.box
-	p.run = func(ctx context.Context) (err error) {
-		in.each(context.Background(), func(msg Message[E]) bool {
-			if s.watching.Load() {
-				p.turns.Add(1)
+	p.run = func(ctx context.Context) error {
+		h := in.hand()
+		defer h.drop()
+		for h.fill(nil) {
+			for h.step() {
+				if s.watching.Load() {
+					p.turns.Add(1)
+				}
+				if err := fn(ctx, Message[E]{Ref{h.sub}, h.before + uint64(h.next), h.missed, h.buf[h.next-1]}); err != nil {
+					return err
+				}
 			}
-			if failed := fn(ctx, msg); failed != nil {
-				err = failed
-				return false
-			}
-			return true
-		}, nil)
-		return err
+		}
+		return nil
 	}
 	s.mu.Lock()
 	in.process = p

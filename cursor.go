@@ -261,7 +261,7 @@ func (cu *cursor) leave(to *forward) tally {
 		sub.box.ring.adopt(sub, cu.count, cu.lost)
 		for _, b := range l.window {
 			for p = max(p, b.base); p < min(h, b.end.Load()); p++ {
-				sub.box.ring.pushAny(sub, l.topic.Load(), p+1, b.slots.at(p-b.base))
+				sub.box.ring.pushAny(sub, l.name, p+1, b.slots.at(p-b.base))
 			}
 		}
 		l.addForwardLocked(to)

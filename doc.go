@@ -85,7 +85,7 @@
 // channel costs about as much as locking and unlocking a mutex, with one subscriber or a thousand. An
 // untyped subscriber, Mailbox[any], makes each event be boxed, once for all of them. A mailbox with
 // several subscriptions, a pattern or DropNewest is given copies, which the sender pays for. Handle,
-// Messages and Events take events in batches of up to 64 and are several times cheaper than Receive,
+// Messages and Events take events in batches of up to 256 (a sixteenth of the capacity) and are several times cheaper than Receive,
 // which takes one at a time; statistics count a batch in hand as received. docs/performance.md has the
 // measurements, docs/design.md the reasons.
 package earshot

@@ -158,6 +158,31 @@ func ExampleMailbox_Messages() {
 	// and then: or
 }
 
+// A tap on many channels, until its context ends. Named tells which of them an event was sent to.
+func ExampleMailbox_Named() {
+	s := earshot.NewServer(nil)
+	defer s.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+
+	m := earshot.NewMailbox[any](ctx, s, nil)
+	if _, err := m.SubscribePattern("job.*"); err != nil {
+		log.Fatal(err)
+	}
+	earshot.SendEvent(s, "job.started", 7)
+	earshot.SendEvent(s, "job.done", 7)
+
+	for name, msg := range m.Named(ctx) {
+		fmt.Println(name, msg.Event)
+		if name == "job.done" {
+			cancel()
+		}
+	}
+	// Output:
+	// job.started 7
+	// job.done 7
+}
+
 // A mailbox that is full loses events by its policy; senders never wait for it. What is lost is told
 // with the next message, and the counters add up.
 func ExampleOverflow() {
@@ -212,27 +237,4 @@ func ExampleOverflow_evict() {
 	fmt.Println(err)
 	// Output:
 	// earshot: subscriber too slow
-}
-
-// Where losing an event is worse than waiting, the channel's owner can let subscribers slow the senders
-// down. SendContext bounds the wait.
-func ExampleChannel_SendContext() {
-	s := earshot.NewServer(nil)
-	defer s.Close()
-	jobs := earshot.NewChannel[string](s, "job", &earshot.ChannelOptions{MayBlock: true})
-
-	m := earshot.NewMailbox[string](context.Background(), s, &earshot.MailboxOptions{
-		Capacity: 1,
-		Overflow: earshot.Block,
-	})
-	if _, err := jobs.Subscribe(m); err != nil {
-		log.Fatal(err)
-	}
-	jobs.Send("first")
-
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
-	defer cancel()
-	fmt.Println(jobs.SendContext(ctx, "second")) // Send would wait until somebody receives
-	// Output:
-	// context deadline exceeded
 }

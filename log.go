@@ -23,6 +23,7 @@ type log struct {
 	_     [16]byte    // the fields above are what a send touches: one cache line
 	topic atomic.Pointer[topic]
 	srv   *Server // immutable
+	name  any     // immutable
 
 	window    []*block   // oldest to newest
 	first     int        // number of window[0], counted from the log's birth

@@ -64,7 +64,6 @@ func (s *Server) subscribe(b *box, name any) (Ref, error) {
 		s.toRingLocked(b)
 	}
 	sub := s.newSubLocked(b, name, at)
-	sub.from = t
 	if b.ringed {
 		s.forwardLocked(l, sub)
 	} else {
@@ -105,7 +104,7 @@ func (s *Server) openLocked(t *topic) *log {
 	if l := t.live.Load(); l != nil {
 		return l
 	}
-	l := &log{srv: s, replay: t.replay}
+	l := &log{srv: s, name: t.name, replay: t.replay}
 	l.topic.Store(t)
 	s.announceTopicLocked(Opened, t)
 	if ps := s.patterns.Load(); ps != nil {
@@ -152,7 +151,7 @@ func (s *Server) forwardLocked(l *log, sub *subscription) {
 	woke := false
 	for _, b := range l.window {
 		for p := max(from, b.base); p < min(h, b.end.Load()); p++ {
-			woke = sub.box.ring.pushAny(sub, l.topic.Load(), p+1, b.slots.at(p-b.base)) || woke
+			woke = sub.box.ring.pushAny(sub, l.name, p+1, b.slots.at(p-b.base)) || woke
 		}
 	}
 	l.head.unlock(h)

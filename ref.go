@@ -39,7 +39,6 @@ type subscription struct {
 
 	count tally  // what came through the ring; guarded by its mu
 	lost  uint64 // missed and not reported yet; guarded by the ring's mu
-	from  *topic // nil for a pattern
 
 	// Guarded by Server.mu.
 	cur      *cursor    // while it reads its log in place

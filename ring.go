@@ -23,7 +23,7 @@ type ring[E any] struct {
 
 type record[E any] struct {
 	sub         *subscription
-	from        *topic
+	name        any // of the channel
 	num         uint64
 	seq, missed uint64
 	event       E
@@ -31,7 +31,7 @@ type record[E any] struct {
 
 // ringer is a ring to those who do not know its type.
 type ringer interface {
-	pushAny(sub *subscription, from *topic, seq uint64, event any) (wake bool)
+	pushAny(sub *subscription, name any, seq uint64, event any) (wake bool)
 	adopt(sub *subscription, count tally, lost uint64)
 	full(b *box) bool
 	empty() bool
@@ -59,7 +59,7 @@ func forwardAll[E any](l *log, h uint64, event E, wake *wakeList) {
 	for _, f := range l.forwards {
 		b := f.sub.box
 		if r, ok := b.ring.(*ring[E]); ok {
-			if r.push(f.sub, l.topic.Load(), h+1, event) {
+			if r.push(f.sub, l.name, h+1, event) {
 				wake.add(b)
 			}
 			continue
@@ -67,13 +67,13 @@ func forwardAll[E any](l *log, h uint64, event E, wake *wakeList) {
 		if boxed == nil {
 			boxed = event // once for all of them
 		}
-		if b.ring.pushAny(f.sub, l.topic.Load(), h+1, boxed) {
+		if b.ring.pushAny(f.sub, l.name, h+1, boxed) {
 			wake.add(b)
 		}
 	}
 }
 
-func (r *ring[E]) pushAny(sub *subscription, from *topic, seq uint64, event any) bool {
+func (r *ring[E]) pushAny(sub *subscription, name any, seq uint64, event any) bool {
 	e, ok := as[E](event)
 	if !ok {
 		r.mu.Lock()
@@ -81,11 +81,11 @@ func (r *ring[E]) pushAny(sub *subscription, from *topic, seq uint64, event any)
 		r.mu.Unlock()
 		return false
 	}
-	return r.push(sub, from, seq, e)
+	return r.push(sub, name, seq, e)
 }
 
 // push adds an event by the mailbox's policy and reports whether its reader may be asleep.
-func (r *ring[E]) push(sub *subscription, from *topic, seq uint64, event E) (wake bool) {
+func (r *ring[E]) push(sub *subscription, name any, seq uint64, event E) (wake bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if sub.ended.Load() {
@@ -93,12 +93,12 @@ func (r *ring[E]) push(sub *subscription, from *topic, seq uint64, event E) (wak
 	}
 	sub.count.offered++
 	r.pushed++
-	rec := record[E]{sub: sub, from: from, num: r.pushed, seq: seq, event: event}
+	rec := record[E]{sub: sub, name: name, num: r.pushed, seq: seq, event: event}
 	was := r.n
 	switch r.box.overflow {
 	case Latest:
 		for i := range r.n {
-			if old := r.slot(i); old.sub == sub && old.from == from {
+			if old := r.slot(i); old.sub == sub && old.name == name {
 				sub.count.missed++
 				rec.missed = old.missed + 1
 				r.removeAt(i)
@@ -151,7 +151,7 @@ func (r *ring[E]) pop(msg *Message[E], loop bool) (channel any, ok bool) {
 	r.mu.Unlock()
 	r.box.progress()
 	msg.Ref, msg.Seq, msg.Missed, msg.Event = Ref{sub}, rec.seq, rec.missed, rec.event
-	return rec.from.name, true
+	return rec.name, true
 }
 
 // rest ends a loop's business with the record it popped last.
@@ -164,7 +164,7 @@ func (r *ring[E]) rest() {
 
 // unshift puts events back in front that a loop took from the mailbox's cursor and did not deliver.
 // counted says that they are in sub.count as received.
-func (r *ring[E]) unshift(sub *subscription, seq, missed uint64, left []E, counted bool) {
+func (r *ring[E]) unshift(sub *subscription, name any, seq, missed uint64, left []E, counted bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if n := uint64(len(left)); counted {
@@ -174,7 +174,7 @@ func (r *ring[E]) unshift(sub *subscription, seq, missed uint64, left []E, count
 	}
 	slots := make([]record[E], 0, r.n+len(left))
 	for i, e := range left {
-		slots = append(slots, record[E]{sub: sub, from: sub.from, num: r.pushed, seq: seq + uint64(i), missed: missed, event: e})
+		slots = append(slots, record[E]{sub: sub, name: name, num: r.pushed, seq: seq + uint64(i), missed: missed, event: e})
 		missed = 0
 	}
 	for i := range r.n {

@@ -8,64 +8,11 @@ import (
 	"testing"
 
 	"github.com/earshot-go/earshot"
-	"github.com/stretchr/testify/require"
 )
 
 type ev struct {
 	ID, A uint64
 	S     string
-}
-
-func TestSmoke(t *testing.T) {
-	s := earshot.NewServer(nil)
-	c := earshot.NewChannel[int](s, "x", nil)
-	c.Send(1)
-	m := earshot.NewMailbox[int](context.Background(), s, &earshot.MailboxOptions{Capacity: 4})
-	ref, err := c.Subscribe(m)
-	require.NoError(t, err)
-	down := s.Monitor(ref)
-	for i := range 10 {
-		c.Send(i)
-	}
-	for i := 6; i < 10; i++ {
-		msg, err := m.Receive(context.Background())
-		require.NoError(t, err)
-		require.Equal(t, i, msg.Event)
-		require.Equal(t, uint64(i+1), msg.Seq)
-		if i == 6 {
-			require.Equal(t, uint64(6), msg.Missed)
-		}
-	}
-	_, ok := m.TryReceive()
-	require.False(t, ok)
-	fmt.Printf("%+v\n", m.Stats())
-	require.NoError(t, s.Unsubscribe(ref))
-	d := <-down
-	require.Equal(t, earshot.ErrUnsubscribed, d.Reason)
-	require.False(t, c.Listening())
-	p, err := m.SubscribePattern("a.*")
-	require.NoError(t, err)
-	earshot.SendEvent(s, "a.b", 7)
-	earshot.SendEvent(s, "a.b.c", 8)
-	earshot.SendEvent(s, "a.b", "str")
-	name, msg, ok := m.TryReceiveNamed()
-	require.True(t, ok)
-	require.Equal(t, p, msg.Ref)
-	require.Equal(t, "a.b", name)
-	require.Equal(t, 7, msg.Event)
-	fmt.Printf("%+v\n", m.Stats())
-	ref, err = c.Handle(context.Background(), func(ctx context.Context, m earshot.Message[int]) error {
-		if m.Event == 3 {
-			panic("three")
-		}
-		return nil
-	}, nil)
-	require.NoError(t, err)
-	c.Send(1)
-	c.Send(3)
-	fmt.Println(<-s.Monitor(ref))
-	require.NoError(t, s.Sync(context.Background()))
-	require.NoError(t, s.Shutdown(context.Background()))
 }
 
 var cells = []struct{ s, r int }{{1, 1}, {1, 8}, {1, 64}, {2, 1}, {2, 8}, {2, 64}}

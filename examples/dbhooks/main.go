@@ -34,14 +34,16 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := run(ctx, os.Stdout, time.Second, *watch); err != nil && !errors.Is(err, context.Canceled) {
+	if err := run(ctx, os.Stdout, time.Second, *watch); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "dbhooks:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out io.Writer, measure time.Duration, watch bool) error {
+// run shows everything once, and if watch is true goes on until ctx ends.
+func run(ctx context.Context, out io.Writer, measure time.Duration, watch bool) (err error) {
 	s := earshot.NewServer(nil)
+	defer func() { err = errors.Join(err, s.Shutdown(ctx)) }()
 	st := Open(s, keys)
 	for i := range keys {
 		st.Put(key(i), "some value")
@@ -57,10 +59,10 @@ func run(ctx context.Context, out io.Writer, measure time.Duration, watch bool) 
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
-			return errors.Join(err, s.Close())
+			return err
 		}
 	}
-	return s.Shutdown(ctx)
+	return nil
 }
 
 // A demo uses a store, and listens to it.
@@ -68,19 +70,26 @@ type demo struct {
 	srv   *earshot.Server
 	store *Store
 	out   io.Writer
+	done  int // pieces of work
 }
 
 // tap listens to everything that the store does for a third of a second.
 func (d *demo) tap(ctx context.Context) error {
-	fmt.Fprintf(d.out, "A store with %d keys. Nobody listens: db.get %v, db.stats %v; totals sampled %d times.\n",
-		keys, d.store.onGet.Listening(), d.store.onStats.Listening(), d.store.samples.Load())
-	fmt.Fprint(d.out, "\nA tap on \"db.**\" comes...\n\n")
-	if err := d.listen(ctx, func() error { return d.work(ctx, 24) }); err != nil {
+	fmt.Fprintf(d.out, "A store with %d keys\n\n", keys)
+	d.ears()
+	fmt.Fprint(d.out, "\nA tap on \"db.**\" comes\n\n")
+	if err := d.listen(ctx, func() error { return d.work(ctx, 24, 15*time.Millisecond) }); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "\n...and goes. Nobody listens: db.get %v, db.stats %v; totals sampled %d times, only for the tap.\n",
-		d.store.onGet.Listening(), d.store.onStats.Listening(), d.store.samples.Load())
+	fmt.Fprint(d.out, "\nand goes\n\n")
+	d.ears()
 	return nil
+}
+
+// ears says who listens, and how often the totals were sampled for them.
+func (d *demo) ears() {
+	fmt.Fprintf(d.out, "  listening to db.get: %v, to db.stats: %v; samples for db.stats: %d\n",
+		d.store.onGet.Listening(), d.store.onStats.Listening(), d.store.samples.Load())
 }
 
 // listen prints all events of the store until the function has returned.
@@ -102,10 +111,12 @@ func (d *demo) listen(ctx context.Context, while func() error) error {
 }
 
 // work uses the store now and then.
-func (d *demo) work(ctx context.Context, steps int) error {
-	tick := time.NewTicker(15 * time.Millisecond)
+func (d *demo) work(ctx context.Context, steps int, pace time.Duration) error {
+	tick := time.NewTicker(pace)
 	defer tick.Stop()
-	for i := range steps {
+	for range steps {
+		i := d.done
+		d.done++
 		switch i % 6 {
 		case 0:
 			d.store.Get(key(i))
@@ -148,7 +159,7 @@ func (d *demo) watchSlow(ctx context.Context) error {
 		return nil
 	}
 	ref, err := d.store.onScan.Handle(ctx, handle, &earshot.SpawnOptions{
-		Name:    "slow query watcher",
+		Name:    "slow scans",
 		Restart: earshot.Restart{Max: 3, Within: time.Second},
 	})
 	if err != nil {
@@ -158,7 +169,10 @@ func (d *demo) watchSlow(ctx context.Context) error {
 	d.store.Scan("nobody/")
 	for msg := range failures.Messages(ctx) {
 		if e := msg.Event; e.Kind == earshot.Failed {
-			fmt.Fprintf(d.out, "  failed: %s, %v; it is started again\n", e.Subscriber, e.Reason)
+			var panicked *earshot.PanicError
+			if errors.As(e.Reason, &panicked) {
+				fmt.Fprintf(d.out, "  failed: %s: %v; starts again\n", e.Subscriber, panicked.Value)
+			}
 			break
 		}
 	}
@@ -170,13 +184,13 @@ func (d *demo) watchSlow(ctx context.Context) error {
 
 // watch goes on using the store, with a tap that comes and goes.
 func (d *demo) watch(ctx context.Context) error {
-	fmt.Fprintln(d.out, "\nThe store is in use until Ctrl-C; the tap comes every other second.")
+	fmt.Fprintln(d.out, "\nThe store is in use until Ctrl-C; the tap comes every other two seconds.")
 	for {
 		fmt.Fprintln(d.out)
-		if err := d.listen(ctx, func() error { return d.work(ctx, 60) }); err != nil {
+		if err := d.listen(ctx, func() error { return d.work(ctx, 20, 100*time.Millisecond) }); err != nil {
 			return err
 		}
-		if err := d.work(ctx, 60); err != nil {
+		if err := d.work(ctx, 20, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -162,11 +162,11 @@ func (a *app) printOne(channel any, msg earshot.Message[any]) {
 	switch e := msg.Event.(type) {
 	case earshot.Slow:
 		if e.Recovered {
-			fmt.Fprintf(a.out, "  %-13v  %q reads again\n", channel, e.Subscriber)
+			fmt.Fprintf(a.out, "  %-13v  %s reads again\n", channel, e.Site)
 			return
 		}
-		fmt.Fprintf(a.out, "  %-13v  %q at %s has not read for %d ms: %d waiting, %d missed\n", channel,
-			e.Subscriber, e.Site, e.Running.Milliseconds(), e.Depth, e.Missed)
+		fmt.Fprintf(a.out, "  %-13v  %s stuck for %d ms: %d waiting, %d missed\n",
+			channel, e.Site, e.Running.Milliseconds(), e.Depth, e.Missed)
 	default:
 		fmt.Fprintf(a.out, "  %-13v  %v\n", channel, e)
 	}

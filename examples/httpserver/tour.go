@@ -140,7 +140,7 @@ func (t *tour) manySends(ctx context.Context) (float64, error) {
 }
 
 func (t *tour) table(states []state, requests, sends [][]float64) {
-	fmt.Fprintf(t.out, "\nWhat the events cost, in ns (medians of %d and %d rounds, the three in turn)\n\n", len(requests[0]), len(sends[0]))
+	fmt.Fprintf(t.out, "\nWhat the events cost, in ns (medians of %d and %d rounds, in turn)\n\n", len(requests[0]), len(sends[0]))
 	fmt.Fprintf(t.out, "  %-31s %19s %19s\n", "", "one request", "one Send")
 	for i, s := range states {
 		r, d := median(requests[i]), median(sends[i])
@@ -148,8 +148,8 @@ func (t *tour) table(states []state, requests, sends [][]float64) {
 	}
 	low, high := middle(requests[0])
 	last := len(states) - 1
-	fmt.Fprintf(t.out, "\n  Half of the rounds with nobody took %s to %s ns a request: less of a difference is noise.\n", thousands(low), thousands(high))
-	fmt.Fprintf(t.out, "  A Send is %.4f %% of a request while nobody listens, and %.2f %% when two do.\n",
+	fmt.Fprintf(t.out, "\n  Half of the rounds with nobody took %s to %s ns a request: smaller\n  differences are noise.", thousands(low), thousands(high))
+	fmt.Fprintf(t.out, " A Send is %.4f %% of a request while nobody listens,\n  and %.2f %% when two do.\n",
 		100*median(sends[0])/median(requests[0]), 100*median(sends[last])/median(requests[last]))
 }
 
@@ -168,7 +168,7 @@ func (t *tour) live(ctx context.Context) error {
 	if err := a.stuckOn(); err != nil {
 		return err
 	}
-	fmt.Fprint(t.out, "\nLive, from a tap on \"http.*\" and on \"earshot.slow\", beside the subscriber that never reads\n\n")
+	fmt.Fprint(t.out, "\nLive, from a tap on \"http.*\", beside the subscriber that never reads\n\n")
 
 	var wg sync.WaitGroup
 	wg.Go(func() { t.visit(ctx) })
@@ -182,7 +182,7 @@ func (t *tour) live(ctx context.Context) error {
 	cancel()
 	wg.Wait()
 	st, _ := a.stuckOff()
-	fmt.Fprintf(t.out, "\n  Nobody waited for it: it was sent %d events, of which it missed %d and %d are waiting (its capacity).\n", st.Offered, st.Missed, st.Depth)
+	fmt.Fprintf(t.out, "\n  Nobody waited for it: of %d events it missed %d, and %d are still waiting.\n", st.Offered, st.Missed, st.Depth)
 	return err
 }
 
