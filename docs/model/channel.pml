@@ -44,8 +44,10 @@ byte has[SUBS+1];	/* events that have arrived */
 bit on[SUBS+1];		/* subscribe has returned and leave not been called */
 byte due[SUBS+1];	/* events whose send has begun since then */
 
-byte cur;		/* the first subscriber's cursor: its round, 0 while it has none */
-byte read;		/* what it has read of has[0] */
+/* The first subscriber's mailbox. It has a new cursor in each round. */
+byte cur;		/* the one to read from, 0 if there is none */
+byte newest;
+bit unread[ROUNDS+1];	/* there is something to read */
 bit gone[ROUNDS+1];	/* the cursor is closed… */
 bit left[ROUNDS+1];	/* …and leave has returned */
 
@@ -117,7 +119,7 @@ proctype Sub(byte i)
 		d_step {				/* join */
 			assert(!closed[l]);		/* never join a dead log */
 			readers[l] = readers[l] | bit(i);
-			if :: i == 0 -> cur = round :: else fi
+			if :: i == 0 -> cur = round; newest = round :: else fi
 		}
 		d_step { unlock(); on[i] = 1 }
 
@@ -127,7 +129,7 @@ proctype Sub(byte i)
 		d_step {				/* cursor.leave */
 			readers[l] = readers[l] & ~bit(i);
 			has[i] = 0;
-			if :: i == 0 -> gone[round] = 1; read = 0 :: else fi;
+			if :: i == 0 -> gone[round] = 1 :: else fi;
 			last = readers[l] == 0 && !forwards[l];
 			t = 0
 		}
@@ -158,15 +160,12 @@ proctype Reader()
 		c = cur;
 		d_step {
 			if
-#ifndef LATETAKE
-			:: gone[c]
+#ifdef LATETAKE
+			:: unread[c] ->
+#else
+			:: unread[c] && !gone[c] ->
 #endif
-			:: (has[0] & ~read) != 0
-#ifndef LATETAKE
-				&& !gone[c]
-#endif
-				->
-				read = has[0];
+				unread[c] = 0;
 				assert(!left[c])	/* P4: nothing is received after leave has returned */
 			:: else
 			fi;
@@ -212,10 +211,10 @@ proctype Reaper()
 	do
 	:: n < REAPS ->
 		n++;
-		atomic { !mu && names != 0 -> mu = 1 }
+		lock();
 		l = live[names];
 		if
-		:: readers[l] == 0 -> close(l)
+		:: l != 0 && readers[l] == 0 -> close(l)
 		:: else
 		fi;
 		d_step { unlock(); l = 0 }
@@ -233,7 +232,10 @@ inline append(l, e) {
 			do
 			:: s < SUBS ->
 				if
-				:: readers[l] & bit(s) -> assert(!(has[s] & e)); has[s] = has[s] | e	/* P1: once */
+				:: readers[l] & bit(s) ->
+					assert(!(has[s] & e));	/* P1: not more than once */
+					has[s] = has[s] | e;
+					if :: s == 0 -> unread[newest] = 1 :: else fi
 				:: else
 				fi;
 				s++
@@ -314,7 +316,7 @@ look:		if
 		goto look;
 sent:
 #endif
-		d_step {			/* the send ends */
+		atomic {			/* the send ends */
 			s = 0;
 			do
 			:: s <= TAP ->

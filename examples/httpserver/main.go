@@ -88,10 +88,10 @@ func run(ctx context.Context, cfg config, out, progress io.Writer) (err error) {
 	fmt.Fprintf(out, `
 Playground at %[1]s/ until Ctrl-C. The tap is on.
 
-  curl %[1]s/hello/you    any request: it is printed here
-  curl %[1]s/tap/off      ... and the next ones are not    (/tap/on)
-  curl %[1]s/stuck/on     a subscriber that never reads    (/stuck/off)
-  curl %[1]s/stats        who listens to what, and what became of it
+  curl %[1]s/hello/you    any request is printed here
+  curl %[1]s/tap/off      the next ones are not (/tap/on)
+  curl %[1]s/stuck/on     one that never reads (/stuck/off)
+  curl %[1]s/stats        who listens, and what they missed
 
 `, url)
 	wg.Go(a.print)

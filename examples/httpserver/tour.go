@@ -70,7 +70,7 @@ func (t *tour) listenBesideStuck() (leave func(), err error) {
 // machine meanwhile changes for all of them. round returns nanoseconds per operation; the results of
 // the first rounds, which warm up, are not used.
 func alternate(ctx context.Context, budget time.Duration, states []state, progress io.Writer, round func(context.Context) (float64, error)) ([][]float64, error) {
-	const dots = 24
+	const dots = 20
 	results := make([][]float64, len(states))
 	start := time.Now()
 	shown := 0
