@@ -24,6 +24,7 @@ type box struct {
 	ended   atomic.Bool            // set before done is closed
 	waiters atomic.Int32           // readers asleep on notify
 	watched atomic.Bool            // somebody waits for moved
+	polled  atomic.Bool            // somebody has used Ready
 
 	mu    sync.Mutex    // guards the fields below
 	moved chan struct{} // closed at the next progress of a reader

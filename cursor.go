@@ -242,7 +242,7 @@ func (l *log) oldestLocked(h uint64) uint64 {
 	if len(l.window) == 0 {
 		return h
 	}
-	return max(l.window[0].base, h-min(h, l.replay))
+	return max(l.window[0].base, l.cleared, h-min(h, l.replay))
 }
 
 // leave takes the cursor out of its log. What it has not read is discarded, or moves into the
@@ -330,21 +330,44 @@ func removeAt[T any](list []T, i int, moved func(T, int)) []T {
 	return list[:last]
 }
 
-// undelivered ends a loop's hold on what it took: the last n events, after missed lost ones, up to
-// sequence number last, have not been delivered. It reports whether the cursor could simply go back; it
-// cannot if it has left its log or if somebody else has read on.
-func (cu *cursor) undelivered(n, last, missed uint64) (back, closed bool) {
+// undelivered ends a loop's hold on what it took: left, whose first event is at position from, after
+// missed lost ones, has not been delivered. It reports whether the cursor could simply go back; it cannot
+// if it has left its log or if somebody else has read on.
+func undelivered[E any](cu *cursor, left []E, from, missed uint64) (back, closed bool) {
 	p := cu.pos.lock()
 	closed = cu.closed
-	if !closed {
+	if n := uint64(len(left)); !closed {
 		cu.count.received -= n
-		if back = last == p; back {
-			p -= n
+		// Others may have read on into another block, and have gone back to its beginning.
+		if back = p == from+n && (n == 0 || cu.block != nil && from >= cu.block.base); back {
 			cu.lost += missed
+			if n > 0 {
+				restore(cu, left, from)
+				p = from
+			}
 		}
 		cu.done = p
 	}
 	cu.pos.unlock(p)
 	cu.sub.box.progress()
 	return back, closed
+}
+
+// restore makes events unread again. If somebody looked for more while they were in a loop's hands
+// the cursor seemed to have read everything: it is armed, and its log may have been cleared.
+func restore[E any](cu *cursor, left []E, from uint64) {
+	l := cu.log
+	h := l.head.lock()
+	if cu.armedAt >= 0 {
+		l.armed = removeAt(l.armed, cu.armedAt, func(o *cursor, i int) { o.armedAt = i })
+		cu.armedAt = -1
+		l.retripLocked()
+	}
+	if from < l.cleared {
+		for i, e := range left {
+			cu.block.slots.set(from+uint64(i)-cu.block.base, e)
+		}
+		l.cleared = from
+	}
+	l.head.unlock(h)
 }

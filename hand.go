@@ -152,17 +152,14 @@ func (h *hand[E]) drop() {
 	h.empty()
 	back, closed := false, true
 	if cu != nil {
-		back, closed = cu.undelivered(n, first+n-1, missed)
+		back, closed = undelivered(cu, left, first-1, missed)
 	}
-	if back || n == 0 {
+	if back || n == 0 || h.in.own.unshift(sub, name, first, missed, left, closed) {
 		h.in.signal()
-	} else if sub.ended.Load() {
-		h.in.mu.Lock()
-		h.in.past.received -= n
-		h.in.past.discarded += n
-		h.in.mu.Unlock()
-	} else {
-		h.in.own.unshift(sub, name, first, missed, left, closed)
-		h.in.signal()
+		return
 	}
+	h.in.mu.Lock()
+	defer h.in.mu.Unlock()
+	h.in.past.received -= n
+	h.in.past.discarded += n
 }

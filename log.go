@@ -48,6 +48,7 @@ type log struct {
 // slots is a block's typed side; *chunk[E] implements it.
 type slots interface {
 	at(i uint64) any
+	set(i uint64, event any)
 	clear(from, to int)
 	size() int
 }
@@ -68,9 +69,10 @@ type chunk[E any] struct {
 	ev []E
 }
 
-func (c *chunk[E]) at(i uint64) any    { return c.ev[i] }
-func (c *chunk[E]) clear(from, to int) { clear(c.ev[from:to]) }
-func (c *chunk[E]) size() int          { return len(c.ev) }
+func (c *chunk[E]) at(i uint64) any         { return c.ev[i] }
+func (c *chunk[E]) set(i uint64, event any) { c.ev[i], _ = as[E](event) }
+func (c *chunk[E]) clear(from, to int)      { clear(c.ev[from:to]) }
+func (c *chunk[E]) size() int               { return len(c.ev) }
 
 const (
 	firstBlock    = 8       // slots; a quiet channel stays small
@@ -201,6 +203,9 @@ func blockSize[E any](l *log) int {
 		size *= 2
 	}
 	most := biggestBytes / max(1, int(reflect.TypeFor[E]().Size()))
+	if keep := l.keepLocked(); keep > 0 {
+		most = min(most, int(min(keep, biggestBlock)))
+	}
 	return max(firstBlock, min(size, most, biggestBlock))
 }
 

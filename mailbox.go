@@ -59,6 +59,9 @@ func newInner[E any](ctx context.Context, s *Server, opts *MailboxOptions, at si
 		s = Default()
 	}
 	o, err := opts.resolve()
+	if e, ok := err.(*Error); ok {
+		e.Site = at.String()
+	}
 	in := &inner[E]{box: box{
 		srv: s, name: o.Name, at: at, elem: reflect.TypeFor[E](), capacity: o.Capacity, overflow: o.Overflow,
 		notify: make(chan struct{}, 1), done: make(chan struct{}),
@@ -146,6 +149,9 @@ func (m *Mailbox[E]) TryReceiveNamed() (channel any, msg Message[E], ok bool) {
 	if !ok && !m.in.idle() { // otherwise Ready will tell
 		channel, ok = m.in.next(&msg)
 	}
+	if !ok && m.in.ended.Load() || ok && m.in.polled.Load() && !m.in.idle() {
+		m.in.signal() // others who wait on Ready
+	}
 	if ok {
 		m.in.passOn()
 	}
@@ -200,6 +206,7 @@ func (m *Mailbox[E]) Named(ctx context.Context) iter.Seq2[any, Message[E]] {
 //
 // Call it anew for each select. It also becomes ready when the mailbox ends.
 func (m *Mailbox[E]) Ready() <-chan struct{} {
+	m.in.polled.Store(true)
 	if !m.in.idle() {
 		m.in.signal()
 	}

@@ -116,6 +116,9 @@ func (s *Server) openLocked(t *topic) *log {
 	}
 	t.live.Store(l)
 	s.names.count(t.name, 1)
+	for _, p := range t.producers {
+		p.startLocked() // for the patterns
+	}
 	return l
 }
 
@@ -217,6 +220,7 @@ func (s *Server) leaveLocked(sub *subscription, reason error) {
 	}
 	sub.ended.Store(true)
 	sub.reason = reason
+	s.announceSubLocked(Left, sub)
 	b := sub.box
 	var count tally
 	if cu := sub.cur; cu != nil {
@@ -244,7 +248,6 @@ func (s *Server) leaveLocked(sub *subscription, reason error) {
 		s.tellLocked(sub)
 	}
 	b.progress()
-	s.announceSubLocked(Left, sub)
 }
 
 func without[T comparable](list []T, gone T) []T {

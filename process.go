@@ -47,6 +47,7 @@ func (s *Server) Spawn(ctx context.Context, fn func(context.Context, *Mailbox[an
 		err = siteError("spawn", nil, at, ErrNilFunc, "")
 	} else if _, bad := opts.mailbox().resolve(); bad != nil {
 		err = bad
+		bad.(*Error).Site = at.String()
 	}
 	var p *Process
 	if err == nil {

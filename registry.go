@@ -1,6 +1,7 @@
 package earshot
 
 import (
+	"hash/maphash"
 	"math/bits"
 	"reflect"
 	"sync/atomic"
@@ -40,7 +41,9 @@ const filterCells = 1024
 
 func (r *registry) init() {
 	r.strings = xsync.NewMapOf[string, *topic]()
-	r.terms = xsync.NewMapOf[any, *topic]()
+	// Not the default hasher: for an interface that holds a pointer it hashes what that points to.
+	seed := maphash.MakeSeed()
+	r.terms = xsync.NewMapOfWithHasher[any, *topic](func(name any, _ uint64) uint64 { return maphash.Comparable(seed, name) })
 }
 
 // cellOf returns the filter cell of a name: strings by their length and their first and last eight

@@ -117,11 +117,14 @@ func (r *ring[E]) push(sub *subscription, name any, seq uint64, event E) (wake b
 			if old := r.slot(0); !old.sub.ended.Load() {
 				old.sub.count.missed++
 				old.sub.lost += 1 + old.missed
+			} else {
+				old.sub.count.discarded++ // purge has not come to it yet
 			}
 			r.removeAt(0)
 		}
 	}
 	r.add(rec)
+	r.count.Store(int64(r.n)) // not before: one that takes another's place must not look like an empty ring
 	return was == 0
 }
 
@@ -148,6 +151,7 @@ func (r *ring[E]) pop(msg *Message[E], loop bool) (channel any, ok bool) {
 		r.hand = rec.num
 	}
 	r.removeAt(0)
+	r.count.Store(int64(r.n))
 	r.mu.Unlock()
 	r.box.progress()
 	msg.Ref, msg.Seq, msg.Missed, msg.Event = Ref{sub}, rec.seq, rec.missed, rec.event
@@ -163,10 +167,14 @@ func (r *ring[E]) rest() {
 }
 
 // unshift puts events back in front that a loop took from the mailbox's cursor and did not deliver.
-// counted says that they are in sub.count as received.
-func (r *ring[E]) unshift(sub *subscription, name any, seq, missed uint64, left []E, counted bool) {
+// counted says that they are in sub.count as received. It reports false, and does nothing, if the
+// subscription has ended.
+func (r *ring[E]) unshift(sub *subscription, name any, seq, missed uint64, left []E, counted bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if sub.ended.Load() {
+		return false
+	}
 	if n := uint64(len(left)); counted {
 		sub.count.received -= n
 	} else {
@@ -181,7 +189,9 @@ func (r *ring[E]) unshift(sub *subscription, name any, seq, missed uint64, left 
 		slots = append(slots, *r.slot(i))
 	}
 	r.slots, r.head = slots, 0
-	r.setN(len(slots))
+	r.n = len(slots)
+	r.count.Store(int64(r.n))
+	return true
 }
 
 // adopt takes over the tally of a subscription that moves from a cursor to the ring.
@@ -211,17 +221,15 @@ func (r *ring[E]) purge(sub *subscription) tally {
 	for i := kept; i < r.n; i++ {
 		*r.slot(i) = record[E]{}
 	}
-	r.setN(kept)
-	r.shrink()
+	r.n = kept
+	r.count.Store(int64(r.n))
+	for len(r.slots) > 64 && r.n < len(r.slots)/4 {
+		r.shrink()
+	}
 	if sub == nil {
 		return tally{}
 	}
 	return sub.count
-}
-
-func (r *ring[E]) setN(n int) {
-	r.n = n
-	r.count.Store(int64(n))
 }
 
 func (r *ring[E]) slot(i int) *record[E] { return &r.slots[(r.head+i)%len(r.slots)] }
@@ -230,7 +238,7 @@ func (r *ring[E]) add(rec record[E]) {
 	if r.n == len(r.slots) {
 		r.resize(max(8, 2*r.n))
 	}
-	r.setN(r.n + 1)
+	r.n++
 	r.high = max(r.high, r.n)
 	*r.slot(r.n - 1) = rec
 }
@@ -246,7 +254,7 @@ func (r *ring[E]) removeAt(i int) {
 		}
 		*r.slot(r.n - 1) = record[E]{}
 	}
-	r.setN(r.n - 1)
+	r.n--
 	r.shrink()
 }
 

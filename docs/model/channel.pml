@@ -6,26 +6,24 @@
  * several steps, because senders look while it works.
  *
  *	-DDECLARED  the name is declared, and sent to by its handle (Channel.Send)
- *	otherwise   it is not, and sent to by name (SendEvent); a pattern matches it
+ *	otherwise   it is not, and is sent to by name (SendEvent); a pattern matches it
  *
  * One of these breaks it: -DORIG -DREAP -DNORETRY -DNILQUITS -DLATETAKE
  */
+#ifndef SUBS
 #define SUBS	3
+#endif
+#ifndef ROUNDS
 #define ROUNDS	2	/* each subscriber comes and goes so often */
+#endif
 #define SENDERS	2
 #define SENDS	2	/* each */
-#ifdef DECLARED
-#define REAPS	0	/* a declared name is never forgotten */
-#else
 #define REAPS	1	/* a name that only patterns listen to is forgotten so often */
-#endif
 
-#define TAP	SUBS	/* the subscription by pattern comes after those by name */
 #define LOGS	10	/* enough: checked where one opens */
-#define bit(i)	(1 << (i))
 
-/* The registry. Topics are numbered from 1; so are logs. Without a declaration a topic has one log in
- * its life, of the same number. */
+/* The registry. Topics are numbered from 1, and so are logs. Without a declaration a topic has one log
+ * in its life, of the same number. */
 bit mu;
 byte names;		/* the topic of the name, 0 if there is none */
 byte live[LOGS];	/* a topic's log, 0 if it has none */
@@ -35,21 +33,22 @@ bit patterns;		/* there is a pattern, and it matches */
 byte logs;		/* opened so far */
 byte alive;		/* open now */
 bit closed[LOGS];
-byte readers[LOGS];	/* the set of cursors */
-bit forwards[LOGS];	/* to the pattern's ring */
+byte readers[LOGS];	/* cursors */
+bit forwards[LOGS];	/* there is one, to the pattern's ring */
 
-/* Subscriptions. Only the reader of the first one runs at the same time; what the others have not
- * read by the time they leave they could have read before. */
-byte has[SUBS+1];	/* events that have arrived */
-bit on[SUBS+1];		/* subscribe has returned and leave not been called */
-byte due[SUBS+1];	/* events whose send has begun since then */
-
-/* The first subscriber's mailbox. It has a new cursor in each round. */
-byte cur;		/* the one to read from, 0 if there is none */
-byte newest;
-bit unread[ROUNDS+1];	/* there is something to read */
-bit gone[ROUNDS+1];	/* the cursor is closed… */
-bit left[ROUNDS+1];	/* …and leave has returned */
+/* One subscription and one event are watched. Which ones is left open, so whatever holds for them
+ * holds for all. */
+bit chosen;		/* the subscription has been chosen… */
+bit begun;		/* …and the event */
+bit byName, byPattern;	/* what kind of subscription it is */
+byte home;		/* the log with its cursor */
+bit on;			/* subscribe has returned, and leave has not been called */
+bit due;		/* that was so when the send began */
+bit has;		/* the event has arrived */
+bit cur;		/* its mailbox knows the cursor */
+bit unread;		/* the event waits there to be read */
+bit gone;		/* the cursor is closed */
+bit left;		/* leave has returned */
 
 /* Processes of a kind are alike: let them be numbered in the order in which they begin. */
 byte subs, senders;
@@ -57,7 +56,7 @@ byte subs, senders;
 inline lock()   { atomic { !mu -> mu = 1 } }
 inline unlock() { mu = 0 }
 
-/* openLocked: topic t gets a log */
+/* openLocked: topic t gets a log. */
 inline open(t) {
 	d_step {
 		logs++;
@@ -69,7 +68,7 @@ inline open(t) {
 	live[t] = logs
 }
 
-/* closeLogLocked */
+/* closeLogLocked: log l ends. */
 inline close(l) {
 	live[names] = 0;
 	d_step { closed[l] = 1; forwards[l] = 0; alive-- }
@@ -78,7 +77,7 @@ inline close(l) {
 #endif
 }
 
-/* topicLocked, if the name has none */
+/* topicLocked, if the name has no topic. */
 inline topic(t) {
 	t = names;
 	if
@@ -90,46 +89,51 @@ inline topic(t) {
 proctype Sub(byte i)
 {
 	byte round, t, l;
-	bit last;
+	bit mine, last;
 
 	do
 	:: round < ROUNDS ->
-		round++;
-		atomic { !mu && subs >= i -> mu = 1; if :: subs == i -> subs++ :: else fi }
+		atomic {
+			!mu && subs >= i -> mu = 1;
+			if :: subs == i -> subs++ :: else fi;
+			round++
+		}
 #ifdef ORIG
 		t = names;
 		l = live[t];
 		unlock();
-		lock();
-#endif
-		topic(t);
 		if
-		:: live[t] == 0 -> open(t); l = live[t]
+		:: l == 0 ->
+			lock();
+			topic(t);
+			if :: live[t] == 0 -> open(t) :: else fi;
+			l = live[t];
+			unlock()
 		:: else
-#ifndef ORIG
-			-> l = live[t]
-#else
-			-> if :: l == 0 -> l = live[t] :: else fi
-#endif
 		fi;
-#ifdef ORIG
-		unlock();
 		lock();
+#else
+		topic(t);
+		if :: live[t] == 0 -> open(t) :: else fi;
+		l = live[t];
 #endif
-		d_step {				/* join */
+		atomic {				/* join */
 			assert(!closed[l]);		/* never join a dead log */
-			readers[l] = readers[l] | bit(i);
-			if :: i == 0 -> cur = round; newest = round :: else fi
+			readers[l]++;
+			if
+			:: !chosen -> chosen = 1; byName = 1; home = l; cur = 1; mine = 1
+			:: true
+			fi
 		}
-		d_step { unlock(); on[i] = 1 }
+		d_step { unlock(); if :: mine -> on = 1 :: else fi }
 
-		d_step { on[i] = 0; due[i] = 0 }	/* leave is called */
-		lock();
-		if :: i == 0 -> cur = 0 :: else fi;
+		atomic {				/* leave is called */
+			!mu -> mu = 1;
+			if :: mine -> on = 0; cur = 0 :: else fi
+		}
 		d_step {				/* cursor.leave */
-			readers[l] = readers[l] & ~bit(i);
-			has[i] = 0;
-			if :: i == 0 -> gone[round] = 1 :: else fi;
+			readers[l]--;
+			if :: mine -> home = 0; gone = 1 :: else fi;
 			last = readers[l] == 0 && !forwards[l];
 			t = 0
 		}
@@ -137,48 +141,35 @@ proctype Sub(byte i)
 		unlock();
 		lock();
 #endif
-		if
-		:: last -> close(l)
-		:: else
-		fi;
-		d_step {
+		if :: last -> close(l) :: else fi;
+		d_step {				/* leave returns */
 			unlock();
-			if :: i == 0 -> left[round] = 1 :: else fi;
-			l = 0; last = 0
+			if :: mine -> left = 1 :: else fi;
+			l = 0; last = 0; mine = 0
 		}
 	:: else -> break
 	od
 }
 
-/* Receive on the mailbox of the first subscriber: find the cursor, then take what it has under its gate. */
+/* Receive: find the mailbox's cursor, then, under its gate, take what there is. */
 proctype Reader()
 {
-	byte c;
-
+end:	cur;
 	do
-	:: cur != 0 ->
-		c = cur;
-		d_step {
-			if
 #ifdef LATETAKE
-			:: unread[c] ->
+	:: atomic { unread -> unread = 0; assert(!left) }
 #else
-			:: unread[c] && !gone[c] ->
+	:: atomic { unread && !gone -> unread = 0; assert(!left) }	/* P4: nothing after leave */
 #endif
-				unread[c] = 0;
-				assert(!left[c])	/* P4: nothing is received after leave has returned */
-			:: else
-			fi;
-			c = 0
-		}
-	:: left[ROUNDS] -> break
+	:: left -> break
 	od
 }
 
-/* subscribePattern and its end */
+/* subscribePattern, and the end of that subscription. */
 proctype Tap()
 {
 	byte l;
+	bit mine;
 
 	lock();
 	patterns = 1;
@@ -188,10 +179,18 @@ proctype Tap()
 		forwards[live[names]] = 1
 	:: else
 	fi;
-	d_step { unlock(); on[TAP] = 1 }
+	atomic {
+		unlock();
+		if
+		:: !chosen -> chosen = 1; byPattern = 1; on = 1; mine = 1
+		:: true
+		fi
+	}
 
-	d_step { on[TAP] = 0; due[TAP] = 0 }
-	lock();
+	atomic {				/* leave is called */
+		!mu -> mu = 1;
+		on = on && !mine
+	}
 	if
 	:: names != 0 ->
 		l = live[names];
@@ -200,9 +199,10 @@ proctype Tap()
 	:: else
 	fi;
 	patterns = 0;
-	d_step { has[TAP] = 0; unlock() }
+	unlock()
 }
 
+#ifndef DECLARED
 /* The part of discover that forgets names which only patterns listen to. */
 proctype Reaper()
 {
@@ -221,111 +221,75 @@ proctype Reaper()
 	:: else -> break
 	od
 }
+#endif
 
-/* What a send does to a log, under its gate: ok says that the log took the event. */
-inline append(l, e) {
+/* sendSlow on log l, under its gate: ok says that the log took the event. */
+inline append(l) {
 	d_step {
 		ok = !closed[l];
 		if
-		:: ok ->
-			s = 0;
-			do
-			:: s < SUBS ->
-				if
-				:: readers[l] & bit(s) ->
-					assert(!(has[s] & e));	/* P1: not more than once */
-					has[s] = has[s] | e;
-					if :: s == 0 -> unread[newest] = 1 :: else fi
-				:: else
-				fi;
-				s++
-			:: else -> break
-			od;
-			if
-			:: forwards[l] -> assert(!(has[TAP] & e)); has[TAP] = has[TAP] | e
-			:: else
-			fi
+		:: ok && mine && (home == l || byPattern && forwards[l]) ->
+			assert(!has);		/* P1: not more than once */
+			has = 1;
+			unread = byName
 		:: else
-		fi;
-		s = 0
+		fi
 	}
 }
 
 proctype Sender(byte i)
 {
-	byte n, e, t, l, s;
-	bit ok;
+	byte n, t, l;
+	bit mine, ok;
 
 	do
 	:: n < SENDS ->
-		d_step {			/* the send begins */
+		atomic {			/* the send begins */
 			senders >= i ->
 			if :: senders == i -> senders++ :: else fi;
-			e = bit(i*SENDS + n);
 			n++;
-			s = 0;
-			do
-			:: s <= TAP -> if :: on[s] -> due[s] = due[s] | e :: else fi; s++
-			:: else -> break
-			od;
-			s = 0
+			if
+			:: !begun -> begun = 1; mine = 1; due = on
+			:: true
+			fi
 		}
 #ifdef DECLARED
 		l = live[1];
-		if
-		:: l != 0 -> append(l, e)
-		:: else
-		fi;
+		if :: l != 0 -> append(l) :: else fi;
 #else
 		t = names;
 look:		if
 		:: t != 0 -> l = live[t]
-		:: else -> l = 0
+		:: else
 		fi;
 		if
 		:: l != 0 ->
-			append(l, e);
+			append(l);
 #ifdef NORETRY
 			goto sent;
 #endif
-			if
-			:: ok -> goto sent
-			:: else
-			fi
+			if :: ok -> goto sent :: else fi
 		:: else
 #ifdef NILQUITS
-			-> if :: t != 0 -> goto sent :: else fi
+			if :: t != 0 -> goto sent :: else fi
 #endif
 		fi;
-		/* Nobody listens, or the log is being opened, or has been closed: that takes a pattern to matter. */
-		d_step { l = 0; ok = 0; t = 0 }
-		if
-		:: !patterns -> goto sent
-		:: else
-		fi;
-		lock();				/* discover */
-		if
-		:: !patterns -> unlock(); goto sent
-		:: else
-		fi;
-		if
-		:: names == 0 -> topic(t); open(t)
-		:: else -> t = names
-		fi;
+		d_step { t = 0; l = 0 }
+		/* Nobody listens, or the log is just being opened, or has been closed. That makes a
+		 * difference only to a pattern: have discover find out. */
+		if :: !patterns -> goto sent :: else fi;
+		lock();
+		if :: !patterns -> unlock(); goto sent :: else fi;
+		topic(t);
+		if :: live[t] == 0 -> open(t) :: else fi;
 		unlock();
 		goto look;
 sent:
 #endif
 		atomic {			/* the send ends */
-			s = 0;
-			do
-			:: s <= TAP ->
-				assert(!(on[s] && (due[s] & e)) || (has[s] & e));	/* P1: not less than once */
-				due[s] = due[s] & ~e;
-				s++
-			:: else -> break
-			od;
-			s = 0; e = 0; t = 0; l = 0; ok = 0
+			assert(!(mine && due && on) || has);	/* P1: not less than once */
+			t = 0; l = 0; ok = 0;
+			if :: mine -> mine = 0; due = 0 :: else fi
 		}
 	:: else -> break
 	od
@@ -336,17 +300,16 @@ init
 	byte i;
 
 	atomic {
+		run Reader();
 #ifdef DECLARED
 		names = 1;
-#endif
-		i = 0; do :: i < SUBS -> run Sub(i); i++ :: else -> break od;
-		i = 0; do :: i < SENDERS -> run Sender(i); i++ :: else -> break od;
-		run Reader();
-		run Tap();
+#else
 		run Reaper();
-		i = 0
+#endif
+		run Tap();
+		i = 0; do :: i < SUBS -> run Sub(i); i++ :: else -> break od;
+		i = 0; do :: i < SENDERS -> run Sender(i); i++ :: else -> break od
 	}
-	_nr_pr == 1;
-	assert(alive == 0 && !mu);		/* everybody has left: no live log */
-	assert(live[names] == 0)
+	_nr_pr <= 2;				/* the Reader may wait for ever, if another is watched */
+	assert(alive == 0 && live[names] == 0 && !mu)	/* everybody has left: no live log */
 }
