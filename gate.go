@@ -1,8 +1,8 @@
 package earshot
 
 import (
-	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 // A gate is a position in a channel's log whose lowest bit is its own lock. Taking it is one
@@ -34,16 +34,25 @@ func (g *gate) unlock(p uint64) { g.w.Store(p << 1) }
 // senders this took a send from 127 ns (looking again at once) to 31 ns.
 const contended = 4096
 
+// preempted is how often a loser looks before it takes it that the holder, who needs a few
+// nanoseconds, has lost its processor to another program. Then it sleeps: spinning on would keep a core
+// from whoever has to run first. With both goroutines on one core this took a send from 1,300 ns to 25.
+const (
+	preempted = 4
+	asleep    = 20 * time.Microsecond
+)
+
 //go:noinline
 func (g *gate) lockSlow() uint64 {
-	for i := 1; ; i++ {
-		pause(contended)
+	for i := 0; ; i++ {
+		if i < preempted {
+			pause(contended)
+		} else {
+			time.Sleep(asleep)
+		}
 		w := g.w.Load()
 		if w&1 == 0 && g.w.CompareAndSwap(w, w|1) {
 			return w >> 1
-		}
-		if i%4 == 0 {
-			runtime.Gosched() // the holder may be waiting for this processor
 		}
 	}
 }
