@@ -104,9 +104,8 @@ func TestP12_ForgottenServer(t *testing.T) {
 // A mailbox that a synctest bubble has left behind must not take the program down when it is collected,
 // which happens outside the bubble.
 func TestP12_AbandonedInABubble(t *testing.T) {
-	knownBug(t, "membership.go endBoxLocked closes a channel of the bubble from the cleanup, which is a fatal error")
 	if os.Getenv("EARSHOT_ABANDON") == "" { // the fatal error cannot be recovered from: let a child have it
-		cmd := exec.Command(os.Args[0], "-test.run=^TestP12_AbandonedInABubble$", "-known-bugs")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestP12_AbandonedInABubble$")
 		cmd.Env = append(os.Environ(), "EARSHOT_ABANDON=1")
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", out)

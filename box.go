@@ -26,10 +26,11 @@ type box struct {
 	watched atomic.Bool            // somebody waits for moved
 	polled  atomic.Bool            // somebody has used Ready
 
-	mu    sync.Mutex    // guards the fields below
-	moved chan struct{} // closed at the next progress of a reader
-	past  tally         // of subscriptions that have ended
-	high  int           // largest backlog of a cursor that has left
+	mu    sync.Mutex       // guards the fields below
+	moved chan struct{}    // closed at the next progress of a reader
+	past  tally            // of subscriptions that have ended
+	hands []*atomic.Uint64 // the turns of the loops that receive
+	high  int              // largest backlog of a cursor that has left
 
 	// Guarded by Server.mu.
 	subs       []*subscription
@@ -145,4 +146,19 @@ func (b *box) noteHigh(cu *cursor) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.high = max(b.high, int(cu.high))
+}
+
+// busy returns the turns of the loops that have events in hand, or may be taking some.
+func (b *box) busy() (turns map[*atomic.Uint64]uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, turn := range b.hands {
+		if n := turn.Load(); n%2 == 1 {
+			if turns == nil {
+				turns = map[*atomic.Uint64]uint64{}
+			}
+			turns[turn] = n
+		}
+	}
+	return turns
 }

@@ -145,7 +145,7 @@ func (c *Channel[E]) Events(ctx context.Context) iter.Seq[E] {
 		defer c.srv.endBox(&in.box, ErrUnsubscribed)
 		if _, err := c.srv.subscribe(&in.box, c.name); err == nil {
 			h := in.hand()
-			defer h.drop()
+			defer h.close()
 			for h.fill(ctx.Done()) {
 				for h.step() {
 					if !yield(h.buf[h.next-1]) {
@@ -162,7 +162,8 @@ func (c *Channel[E]) Events(ctx context.Context) iter.Seq[E] {
 //
 // It ends when ctx ends, when the Ref is unsubscribed, when the server stops, and, unless
 // SpawnOptions.Restart says otherwise, when fn returns an error, panics, or calls runtime.Goexit; what
-// has not been handled is discarded then. [Server.Monitor] tells when, and why. The context that fn is
+// has not been handled is discarded then; of events in hand up to eight may still be handled when ctx has
+// ended. [Server.Monitor] tells when, and why. The context that fn is
 // given ends with the subscription, and carries the pprof labels earshot_channel and
 // earshot_subscriber, as the goroutine does. A restart goes on with the event after the one that
 // failed.
@@ -183,8 +184,9 @@ func (c *Channel[E]) Handle(ctx context.Context, fn func(context.Context, Messag
 	p.box = &in.box
 	p.run = func(ctx context.Context) error {
 		h := in.hand()
-		defer h.drop()
-		for h.fill(nil) {
+		h.lazy = 7 // a look at a context costs as much as a call
+		defer h.close()
+		for h.fill(ctx.Done()) {
 			for h.step() {
 				if s.watching.Load() {
 					p.turns.Add(1)

@@ -9,7 +9,6 @@ type cursor struct {
 	pos    gate
 	block  *block // where pos stands; nil until the first read there
 	num    int    // the number of that block; -1 if none
-	done   uint64 // events below it have been dealt with, not only handed out
 	count  tally
 	lost   uint64 // missed, and not yet reported with a message
 	high   uint64 // largest backlog seen
@@ -38,18 +37,12 @@ func (t *tally) add(o tally) {
 }
 
 // take moves up to len(dst) events of type T into dst and returns how many, the sequence number of the
-// first, and how many were lost before it. The caller of a loop takes the next batch when it has dealt
-// with the last one; a single Receive has dealt with its event by returning it.
-func take[T any](cu *cursor, dst []T, loop bool) (n int, seq, missed uint64) {
+// first, and how many were lost before it.
+func take[T any](cu *cursor, dst []T) (n int, seq, missed uint64) {
 	p := cu.pos.lock()
-	moved := cu.done != p
-	cu.done = p
 	h := cu.log.head.pos()
 	if p == h || cu.closed {
 		cu.pos.unlock(p)
-		if moved {
-			cu.sub.box.progress()
-		}
 		return 0, 0, 0
 	}
 	cu.high = max(cu.high, min(h-p, cu.keep))
@@ -70,9 +63,6 @@ func take[T any](cu *cursor, dst []T, loop bool) (n int, seq, missed uint64) {
 		seq = p - uint64(n) + 1
 		missed, cu.lost = cu.lost, 0
 		cu.count.received += uint64(n)
-	}
-	if !loop {
-		cu.done = p
 	}
 	cu.pos.unlock(p)
 	cu.sub.box.progress()
@@ -176,10 +166,6 @@ func (cu *cursor) standing(n int) {
 // arm asks for a signal at the next event. It reports false if there is something to read already.
 func (cu *cursor) arm() bool {
 	p := cu.pos.lock()
-	if cu.done != p {
-		cu.done = p
-		cu.sub.box.progress()
-	}
 	l := cu.log
 	h := l.head.lock()
 	empty := p == h && !cu.closed
@@ -206,10 +192,9 @@ func (l *log) join(sub *subscription) {
 	case Evict, Block:
 		cu.limit = uint64(b.capacity)
 	}
-	p := cu.pos.lock()
+	cu.pos.lock()
 	h := l.head.lock()
-	p = h - min(h-l.oldestLocked(h), l.replay, cu.keep, cu.limit)
-	cu.done = p
+	p := h - min(h-l.oldestLocked(h), l.replay, cu.keep, cu.limit)
 	cu.pos.unlock(p) // nobody else knows this cursor yet
 	cu.at = len(l.cursors)
 	l.cursors = append(l.cursors, cu)
@@ -310,10 +295,10 @@ func (cu *cursor) snapshot() (t tally, depth, high uint64) {
 	return t, depth, high
 }
 
-// dealt reports whether everything before position upTo has been dealt with.
-func (cu *cursor) dealt(upTo uint64) bool {
+// passed reports whether everything before position upTo has been taken.
+func (cu *cursor) passed(upTo uint64) bool {
 	p := cu.pos.lock()
-	ok := cu.closed || cu.done >= upTo
+	ok := cu.closed || p >= upTo
 	cu.pos.unlock(p)
 	return ok
 }
@@ -346,10 +331,8 @@ func undelivered[E any](cu *cursor, left []E, from, missed uint64) (back, closed
 				p = from
 			}
 		}
-		cu.done = p
 	}
 	cu.pos.unlock(p)
-	cu.sub.box.progress()
 	return back, closed
 }
 

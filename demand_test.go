@@ -77,7 +77,6 @@ func TestOnDemandIntervals(t *testing.T) {
 
 // A pattern's subscriber is a subscriber.
 func TestOnDemandByPattern(t *testing.T) {
-	knownBug(t, "membership.go openLocked forwards to patterns before the topic is live, so joinedLocked starts no producer")
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
 		c := earshot.NewChannel[int](s, "db.read", nil)

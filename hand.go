@@ -3,13 +3,14 @@ package earshot
 import (
 	"runtime"
 	"slices"
+	"sync/atomic"
 )
 
 // A hand is what a loop over a mailbox has taken from it and not delivered yet. Taking events in
 // batches is what makes Messages, Events and Handle cheaper than Receive:
 //
 //	h := in.hand()
-//	defer h.drop()
+//	defer h.close()
 //	for h.fill(done) {
 //		for h.step() {
 //			visit(Message[E]{Ref{h.sub}, h.before + uint64(h.next), h.missed, h.buf[h.next-1]})
@@ -18,12 +19,14 @@ import (
 //
 // The loops and the message are written out where they are needed: a function called for each message
 // costs as much as all the rest, and a message that is built first and passed on then costs 15 ns, since
-// a wide load cannot be served from the narrow stores before it. However such a loop is left (return, panic, Goexit), drop sees to the events
+// a wide load cannot be served from the narrow stores before it. However such a loop is left (return, panic, Goexit), close sees to the events
 // that it did not deliver.
 type hand[E any] struct {
 	in   *inner[E]
 	done <-chan struct{} // the end of the loop's context; may be nil
+	lazy int             // look at done when these bits of next are zero
 	hot  bool            // the last batch was a big one
+	turn atomic.Uint64   // odd while the loop takes or delivers; another number for each batch
 
 	cu     *cursor // where the events came from; nil if from the ring
 	sub    *subscription
@@ -41,12 +44,30 @@ const (
 	hotTurns     = 8
 )
 
-func (in *inner[E]) hand() *hand[E] { return &hand[E]{in: in} }
+func (in *inner[E]) hand() *hand[E] {
+	h := &hand[E]{in: in}
+	h.turn.Store(1)
+	in.mu.Lock()
+	in.hands = append(in.hands, &h.turn)
+	in.mu.Unlock()
+	return h
+}
+
+// close ends the loop.
+func (h *hand[E]) close() {
+	h.drop()
+	h.turn.Add(1)
+	in := h.in
+	in.mu.Lock()
+	in.hands = slices.DeleteFunc(in.hands, func(turn *atomic.Uint64) bool { return turn == &h.turn })
+	in.mu.Unlock()
+	in.progress()
+}
 
 // step moves on to the next event in hand. It reports false if there is none, or its subscription or
 // the loop's context has ended.
 func (h *hand[E]) step() bool {
-	if h.next >= h.n || h.sub.ended.Load() || h.done != nil && ended(h.done) {
+	if h.next >= h.n || h.sub.ended.Load() || h.done != nil && h.next&h.lazy == 0 && ended(h.done) {
 		return false
 	}
 	if h.next > 0 {
@@ -61,6 +82,8 @@ func (h *hand[E]) step() bool {
 func (h *hand[E]) fill(done <-chan struct{}) bool {
 	in := h.in
 	h.done = done
+	h.turn.Add(2) // what was in hand has been dealt with
+	in.progress()
 	for {
 		if h.next < h.n {
 			h.drop()
@@ -89,7 +112,10 @@ func (h *hand[E]) fill(done <-chan struct{}) bool {
 			continue
 		}
 		runtime.Gosched()
+		h.turn.Add(1)
+		in.progress()
 		in.park(done)
+		h.turn.Add(1)
 	}
 }
 
@@ -107,7 +133,7 @@ func (h *hand[E]) take() bool {
 		h.buf = make([]E, min(most, max(4, 4*len(h.buf))))
 	}
 	h.next, h.sub, h.name = 0, cu.sub, cu.sub.name
-	h.n, h.before, h.missed = take(cu, h.buf, true)
+	h.n, h.before, h.missed = take(cu, h.buf)
 	h.before--
 	if h.n < was {
 		clear(h.buf[h.n:was]) // they have been delivered, and must not be kept alive here
@@ -119,7 +145,7 @@ func (h *hand[E]) take() bool {
 func (h *hand[E]) pop() bool {
 	var msg Message[E]
 	h.cu = nil
-	name, ok := h.in.own.pop(&msg, true)
+	name, ok := h.in.own.pop(&msg)
 	if !ok {
 		return false
 	}
@@ -139,7 +165,6 @@ func (h *hand[E]) empty() {
 // drop returns what has not been delivered to where it can still be received, or counts it as
 // discarded if the subscription has ended.
 func (h *hand[E]) drop() {
-	h.in.own.rest()
 	if h.sub == nil {
 		return
 	}

@@ -110,7 +110,6 @@ func TestOddNames(t *testing.T) {
 
 // A pointer is a name by its address, whatever it points to, and a channel by its identity.
 func TestPointersAsNames(t *testing.T) {
-	knownBug(t, "registry.go init: xsync's default hasher for any hashes what a pointer points to, and crashes on nil")
 	s := newServer(t)
 	type boxed struct{ p *int }
 	p, ch := new(int), make(chan int, 1)
@@ -211,7 +210,6 @@ func TestBadOptions(t *testing.T) {
 
 // Who is told of a bad option needs to know which of the program's mailboxes has it.
 func TestBadOptionsSayWhere(t *testing.T) {
-	knownBug(t, "options.go resolve makes errors without Site; NewMailbox and Spawn do not add theirs")
 	s := newServer(t)
 	at := nextLine()
 	m := earshot.NewMailbox[int](t.Context(), s, &earshot.MailboxOptions{Capacity: -1})

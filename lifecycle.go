@@ -164,11 +164,7 @@ func (s *Server) watched() (subs []*subscription) {
 func (s *Server) look(sub *subscription) (st SubscriptionStats, inHand bool, turns uint64) {
 	s.mu.Lock()
 	defer s.unlock()
-	if cu := sub.cur; cu != nil {
-		inHand = !cu.dealt(cu.pos.pos())
-	} else {
-		inHand = sub.box.ring.busy()
-	}
+	inHand = len(sub.box.busy()) > 0
 	if p := sub.box.process; p != nil {
 		turns = p.turns.Load()
 	}

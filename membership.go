@@ -1,6 +1,9 @@
 package earshot
 
-import "context"
+import (
+	"context"
+	"reflect"
+)
 
 // Everything that changes who listens to what is in this file and runs under Server.mu: a topic opens
 // with its first subscriber and closes with its last in one step, so that no state exists in which a
@@ -60,7 +63,10 @@ func (s *Server) subscribe(b *box, name any) (Ref, error) {
 		t = s.topicLocked(name)
 	}
 	l := s.openLocked(t)
-	if len(b.subs) > 0 || b.overflow == DropNewest {
+	// Whoever takes one type from a channel that may have others reads copies of its own: others must
+	// not use up its capacity.
+	mixed := t.elem != b.elem && b.elem.Kind() != reflect.Interface
+	if len(b.subs) > 0 || b.overflow == DropNewest || mixed {
 		s.toRingLocked(b)
 	}
 	sub := s.newSubLocked(b, name, at)

@@ -110,7 +110,6 @@ func TestP12_NeverReading(t *testing.T) {
 
 // P12, to the letter.
 func TestP12_NeverReadingHoldsItsCapacity(t *testing.T) {
-	knownBug(t, "log.go blockSize: blocks grow to 256 events however small the capacity, and the two at the ends of the window stay")
 	for _, policy := range []earshot.Overflow{earshot.DropOldest, earshot.DropNewest, earshot.Latest, earshot.Evict} {
 		t.Run(policy.String(), func(t *testing.T) {
 			neverReading(t, policy, 8, func(want int) int { return want + 2*8 })
@@ -248,7 +247,6 @@ func TestP12_HandledEventsAreLetGo(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			if what == ring {
-				knownBug(t, "mailbox.go each keeps the last message that came through the ring in msg while it is parked")
 			}
 			letGo(t, events, test)
 		})
@@ -283,7 +281,6 @@ func TestP12_WhatIsKeptOfAnEndedMailbox(t *testing.T) {
 		for _, names := range [][]string{{"x"}, {"x", "y"}} {
 			t.Run(fmt.Sprint(what, " ", len(names)), func(t *testing.T) {
 				if len(names) > 1 {
-					knownBug(t, "ring.go purge: shrink halves the ring once, half of what was full stays")
 				}
 				s := newServer(t)
 				heap := heapInUse()

@@ -194,7 +194,6 @@ func TestP11_LatestOfEachChannel(t *testing.T) {
 
 // P11: events that a typed mailbox could not have received anyway are not missed.
 func TestP11_MismatchedEventsAreNotMissed(t *testing.T) {
-	knownBug(t, "cursor.go take/seek count positions, not events of the mailbox's type, against the capacity")
 	for _, policy := range []earshot.Overflow{earshot.DropOldest, earshot.Latest} {
 		t.Run(policy.String(), func(t *testing.T) {
 			opts := earshot.MailboxOptions{Capacity: 2, Overflow: policy}

@@ -31,13 +31,19 @@ type topic struct {
 type registry struct {
 	// cells is a counting filter in front of the map: how many live names fall into each cell. A
 	// zero, one load, is all that a send to a name nobody listens to looks at. A pattern could match
-	// any name and counts in every cell.
+	// any string and counts in all of their cells.
 	cells   [filterCells]atomic.Int32 // the first field: no offset to add
 	strings *xsync.MapOf[string, *topic]
 	terms   *xsync.MapOf[any, *topic]
 }
 
-const filterCells = 1024
+// Integers have cells of their own, and all other names but strings have cell 0: looking one of them up
+// boxes it, which a send that nobody hears must not do because of somebody who listens to a string.
+const (
+	integerCells = 256
+	stringCells  = 1024
+	filterCells  = integerCells + stringCells
+)
 
 func (r *registry) init() {
 	r.strings = xsync.NewMapOf[string, *topic]()
@@ -53,20 +59,22 @@ func cellOf(name any) uint32 {
 	case string:
 		return stringCell(n)
 	case int:
-		return mix(uint64(n))
+		return integerCell(uint64(n))
 	case uint64:
-		return mix(n)
+		return integerCell(n)
 	case int64:
-		return mix(uint64(n))
+		return integerCell(uint64(n))
 	case uint32:
-		return mix(uint64(n))
+		return integerCell(uint64(n))
 	case int32:
-		return mix(uint64(n))
+		return integerCell(uint64(n))
 	}
 	return 0
 }
 
-func mix(h uint64) uint32 { return uint32(h*0x9E3779B97F4A7C15>>54) % filterCells }
+func integerCell(n uint64) uint32 { return 1 + mix(n)%(integerCells-1) }
+
+func mix(h uint64) uint32 { return uint32(h*0x9E3779B97F4A7C15>>54) % stringCells }
 
 func stringCell(s string) uint32 {
 	n := len(s)
@@ -79,7 +87,7 @@ func stringCell(s string) uint32 {
 	case n > 0:
 		a, b = uint64(s[0])<<8|uint64(s[n/2]), uint64(s[n-1])
 	}
-	return mix(a ^ bits.RotateLeft64(b, 29) ^ uint64(n)<<56)
+	return integerCells + mix(a^bits.RotateLeft64(b, 29)^uint64(n)<<56)
 }
 
 func le64(s string) uint64 { return le32(s) | le32(s[4:])<<32 }
@@ -105,7 +113,7 @@ func quiet[K comparable](s *Server, name K) bool {
 	} else {
 		a, b = le32(text), le32(text[n-4:])
 	}
-	return s.names.cells[mix(a^bits.RotateLeft64(b, 29)^uint64(n)<<56)].Load() == 0
+	return s.names.cells[integerCells+mix(a^bits.RotateLeft64(b, 29)^uint64(n)<<56)].Load() == 0
 }
 
 func quietTerm(s *Server, name any) bool {
@@ -153,10 +161,10 @@ func (r *registry) all(yield func(*topic) bool) {
 // count adds n to the filter cell of a name that became live (1) or quiet (-1).
 func (r *registry) count(name any, n int32) { r.cells[cellOf(name)].Add(n) }
 
-// countAll does so for every name.
+// countAll does so for every string, for a pattern.
 func (r *registry) countAll(n int32) {
-	for i := range r.cells {
-		r.cells[i].Add(n)
+	for i := range r.cells[integerCells:] {
+		r.cells[integerCells+i].Add(n)
 	}
 }
 

@@ -39,8 +39,7 @@ type ringer interface {
 	depth() (n, high int)
 	depthOf(sub *subscription) (t tally, n int)
 	newest() uint64
-	dealt(upTo uint64) bool
-	busy() bool
+	passed(upTo uint64) bool
 }
 
 // A forward is one log's entry for a subscription that reads from a ring.
@@ -128,16 +127,11 @@ func (r *ring[E]) push(sub *subscription, name any, seq uint64, event E) (wake b
 	return was == 0
 }
 
-// pop takes the oldest record. A loop is busy with it until it pops the next one or calls rest.
-func (r *ring[E]) pop(msg *Message[E], loop bool) (channel any, ok bool) {
+// pop takes the oldest record and returns its channel's name.
+func (r *ring[E]) pop(msg *Message[E]) (channel any, ok bool) {
 	r.mu.Lock()
-	busy := r.hand
-	r.hand = 0
 	if r.n == 0 {
 		r.mu.Unlock()
-		if busy != 0 {
-			r.box.progress()
-		}
 		return nil, false
 	}
 	rec := *r.slot(0)
@@ -147,23 +141,12 @@ func (r *ring[E]) pop(msg *Message[E], loop bool) (channel any, ok bool) {
 		sub.lost = 0
 	}
 	sub.count.received++
-	if loop {
-		r.hand = rec.num
-	}
 	r.removeAt(0)
 	r.count.Store(int64(r.n))
 	r.mu.Unlock()
 	r.box.progress()
 	msg.Ref, msg.Seq, msg.Missed, msg.Event = Ref{sub}, rec.seq, rec.missed, rec.event
 	return rec.name, true
-}
-
-// rest ends a loop's business with the record it popped last.
-func (r *ring[E]) rest() {
-	r.mu.Lock()
-	r.hand = 0
-	r.mu.Unlock()
-	r.box.progress()
 }
 
 // unshift puts events back in front that a loop took from the mailbox's cursor and did not deliver.
@@ -308,15 +291,9 @@ func (r *ring[E]) newest() uint64 {
 	return r.pushed
 }
 
-// dealt reports whether all records up to number upTo have been dealt with.
-func (r *ring[E]) dealt(upTo uint64) bool {
+// passed reports whether all records up to number upTo have been taken.
+func (r *ring[E]) passed(upTo uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return (r.n == 0 || r.slot(0).num > upTo) && (r.hand == 0 || r.hand > upTo)
-}
-
-func (r *ring[E]) busy() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.hand != 0
+	return r.n == 0 || r.slot(0).num > upTo
 }

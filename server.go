@@ -70,7 +70,8 @@ func Default() *Server {
 // nothing. A nil server means [Default].
 //
 // Names are compared as Go compares interface values: string "7", int 7 and int64 7 are three
-// channels.
+// channels. A name that is neither a string nor an integer is looked up, which may allocate, while
+// somebody listens to another such name.
 func SendEvent[K comparable, E any](s *Server, name K, event E) {
 	if !quiet(s, name) {
 		sendNamed(s, name, event)

@@ -172,7 +172,6 @@ func TestLifecycle(t *testing.T) {
 
 // The last one leaves, and then the channel closes.
 func TestLifecycleOrderAtTheEnd(t *testing.T) {
-	knownBug(t, "membership.go leaveLocked announces Closed before the Left that caused it")
 	s := newServer(t)
 	notices, _ := listen[earshot.Lifecycle](t, s, earshot.LifecycleChannel, nil)
 	m, _ := listen[int](t, s, "x", nil)

@@ -3,6 +3,7 @@ package earshot
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 )
 
 // Sync waits until every event whose send ended before the call has been received by each subscriber it
@@ -41,28 +42,45 @@ func (s *Server) Sync(ctx context.Context) error {
 	return nil
 }
 
-// A mark is how far one mailbox has to get.
+// A mark is how far one mailbox has to get: everything up to upTo and ring taken from it, and then all
+// that its loops have in their hands dealt with.
 type mark struct {
 	box  *box
 	cu   *cursor
 	upTo uint64 // position in cu's log
 	ring uint64 // number of the newest record in the ring
+
+	taken bool
+	turns map[*atomic.Uint64]uint64
 }
 
 func (m *mark) reached() bool {
-	if m.box.ended.Load() {
-		return true
-	}
-	if m.cu != nil {
-		if !m.cu.dealt(m.upTo) {
+	if !m.taken {
+		if m.box.ended.Load() {
+			return true
+		}
+		if m.cu != nil {
+			if !m.cu.passed(m.upTo) {
+				return false
+			}
+			if m.box.cur.Load() != m.cu {
+				m.ring = m.box.ring.newest() // it moved to the ring with what it had not read
+			}
+			m.cu = nil
+		}
+		if !m.box.ring.passed(m.ring) {
 			return false
 		}
-		if m.box.cur.Load() != m.cu {
-			m.ring = m.box.ring.newest() // it moved to the ring with what it had not read
-		}
-		m.cu = nil
+		m.taken = true
+		m.turns = m.box.busy()
 	}
-	return m.box.ring.dealt(m.ring)
+	for turn, n := range m.turns {
+		if turn.Load() == n {
+			return false
+		}
+		delete(m.turns, turn)
+	}
+	return true
 }
 
 // stuck describes the functions that keep Shutdown waiting.

@@ -1,297 +1,275 @@
 /*
- * One name: subscribers create its log, join, leave and close it, while senders send. See README.md.
+ * One name: subscribers create its log, join, leave and close it while senders send. See README.md.
  *
- * A step here is what is atomic in the code: one load or store of a word that is read without a
- * lock, or all that happens under one gate. Server.mu is a lock of its own (mu) and its holder takes
- * several steps, because senders look while it works.
+ * Server.mu is the lock mu. Whoever holds it takes one step for each store that a sender can see
+ * without it (to names, live and patterns) and one for what happens under a log's gate; the rest is
+ * part of the step before or after.
  *
  *	-DDECLARED  the name is declared, and sent to by its handle (Channel.Send)
- *	otherwise   it is not, and is sent to by name (SendEvent); a pattern matches it
+ *	otherwise   it is not, and is sent to by name (SendEvent)
  *
  * One of these breaks it: -DORIG -DREAP -DNORETRY -DNILQUITS -DLATETAKE
  */
-#ifndef SUBS
 #define SUBS	3
-#endif
-#ifndef ROUNDS
-#define ROUNDS	2	/* each subscriber comes and goes so often */
-#endif
-#define SENDERS	2
-#define SENDS	2	/* each */
-#define REAPS	1	/* a name that only patterns listen to is forgotten so often */
 
-#define LOGS	10	/* enough: checked where one opens */
-
-/* The registry. Topics are numbered from 1, and so are logs. Without a declaration a topic has one log
- * in its life, of the same number. */
+/* The registry. Topics and logs have numbers; those that nobody holds any more are used again. A name
+ * that is not declared gets a new topic with each log, of the same number. */
+#define NUMBERS	6
 bit mu;
 byte names;		/* the topic of the name, 0 if there is none */
-byte live[LOGS];	/* a topic's log, 0 if it has none */
-bit patterns;		/* there is a pattern, and it matches */
+byte live[NUMBERS];	/* a topic's log, 0 if it has none */
+bit patterns;		/* there is a pattern that matches the name */
 
 /* Logs. */
-byte logs;		/* opened so far */
-byte alive;		/* open now */
-bit closed[LOGS];
-byte readers[LOGS];	/* cursors */
-bit forwards[LOGS];	/* there is one, to the pattern's ring */
+bit closed[NUMBERS];
+byte readers[NUMBERS];	/* cursors */
+bit forwards[NUMBERS];	/* there is one, to the ring of the pattern's mailbox */
+byte alive;		/* logs that are not closed */
 
-/* One subscription and one event are watched. Which ones is left open, so whatever holds for them
- * holds for all. */
+/* One subscription and one send are watched. Which ones is left open, so what holds for them holds for
+ * all. A send that is not watched matters only by the log that it may open. */
 bit chosen;		/* the subscription has been chosen… */
-bit begun;		/* …and the event */
-bit byName, byPattern;	/* what kind of subscription it is */
-byte home;		/* the log with its cursor */
+byte home;		/* …and this is the log with its cursor, closed or not… */
+bit tap;		/* …or it is the pattern's */
 bit on;			/* subscribe has returned, and leave has not been called */
-bit due;		/* that was so when the send began */
-bit has;		/* the event has arrived */
 bit cur;		/* its mailbox knows the cursor */
-bit unread;		/* the event waits there to be read */
 bit gone;		/* the cursor is closed */
 bit left;		/* leave has returned */
+bit due;		/* it was on when the send began */
+bit has;		/* the event has arrived */
+bit unread;		/* it can be received */
+byte t, l;		/* the topic and the log that the send has found */
 
-/* Processes of a kind are alike: let them be numbered in the order in which they begin. */
-byte subs, senders;
+byte here;		/* subscribers that will still come or go */
 
-inline lock()   { atomic { !mu -> mu = 1 } }
+inline lock()   { !mu -> mu = 1 }
 inline unlock() { mu = 0 }
 
-/* openLocked: topic t gets a log. */
-inline open(t) {
-	d_step {
-		logs++;
-		assert(logs < LOGS);
-		alive++;
-		assert(alive == 1);		/* at most one live log */
-		forwards[logs] = patterns
-	}
-	live[t] = logs
+inline number() {
+	new = 1;
+	do
+	:: new == names || new == live[names] || new == t || new == l -> new++
+	:: else -> break
+	od
 }
 
-/* closeLogLocked: log l ends. */
-inline close(l) {
+/* topicLocked, if the name has no topic. */
+inline topic() {
+	if
+	:: names == 0 -> d_step { number(); names = new; new = 0 }
+	:: else
+	fi
+}
+
+/* openLocked, if the topic has no log. */
+inline open() {
+	if
+	:: live[names] == 0 ->
+		d_step {
+#ifdef DECLARED
+			number();
+#else
+			new = names;
+#endif
+			closed[new] = 0;
+			forwards[new] = patterns;
+			alive++;
+			assert(alive == 1);	/* at most one live log */
+			live[names] = new;
+			new = 0
+		}
+	:: else
+	fi
+}
+
+/* closeLogLocked */
+inline close() {
+	assert(readers[log] == 0);		/* never stay in a dead log */
 	live[names] = 0;
-	d_step { closed[l] = 1; forwards[l] = 0; alive-- }
+	d_step { closed[log] = 1; forwards[log] = 0; alive-- }
 #ifndef DECLARED
 	names = 0
 #endif
 }
 
-/* topicLocked, if the name has no topic. */
-inline topic(t) {
-	t = names;
-	if
-	:: t == 0 -> t = logs + 1; names = t
-	:: else
-	fi
-}
-
+/* A subscriber comes and goes, as often as it likes. */
 proctype Sub(byte i)
 {
-	byte round, t, l;
+	byte log, new;
 	bit mine, last;
 
 	do
-	:: round < ROUNDS ->
-		atomic {
-			!mu && subs >= i -> mu = 1;
-			if :: subs == i -> subs++ :: else fi;
-			round++
-		}
+	:: true ->
+		atomic { lock(); topic() }
+		open();
 #ifdef ORIG
-		t = names;
-		l = live[t];
-		unlock();
-		if
-		:: l == 0 ->
-			lock();
-			topic(t);
-			if :: live[t] == 0 -> open(t) :: else fi;
-			l = live[t];
-			unlock()
-		:: else
-		fi;
-		lock();
-#else
-		topic(t);
-		if :: live[t] == 0 -> open(t) :: else fi;
-		l = live[t];
+		d_step { log = live[names]; unlock() }
+		atomic { lock() }
 #endif
-		atomic {				/* join */
-			assert(!closed[l]);		/* never join a dead log */
-			readers[l]++;
-			if
-			:: !chosen -> chosen = 1; byName = 1; home = l; cur = 1; mine = 1
+		atomic {			/* join, and subscribe returns */
+#ifndef ORIG
+			log = live[names];
+#endif
+			assert(!closed[log]);	/* never join a dead log */
+			readers[log]++;
+			if			/* they are all alike: watching the first is enough */
+			:: i == 0 && !chosen -> chosen = 1; mine = 1; home = log; cur = 1; on = 1
 			:: true
-			fi
+			fi;
+			unlock()
 		}
-		d_step { unlock(); if :: mine -> on = 1 :: else fi }
 
-		atomic {				/* leave is called */
-			!mu -> mu = 1;
-			if :: mine -> on = 0; cur = 0 :: else fi
-		}
-		d_step {				/* cursor.leave */
-			readers[l]--;
-			if :: mine -> home = 0; gone = 1 :: else fi;
-			last = readers[l] == 0 && !forwards[l];
-			t = 0
+		if :: mine -> on = 0 :: else fi;	/* leave is called */
+		atomic { lock(); if :: mine -> cur = 0 :: else fi }
+		d_step {
+			readers[log]--;
+			last = readers[log] == 0 && !forwards[log];
+			if :: mine -> gone = 1 :: else fi
 		}
 #ifdef REAP
 		unlock();
-		lock();
+		atomic { lock() }
 #endif
-		if :: last -> close(l) :: else fi;
-		d_step {				/* leave returns */
-			unlock();
+		if :: last -> close() :: else fi;
+		d_step {			/* leave returns */
 			if :: mine -> left = 1 :: else fi;
-			l = 0; last = 0; mine = 0
+			unlock();
+			log = 0; mine = 0; last = 0
 		}
-	:: else -> break
-	od
+	:: break
+	od;
+	here--
 }
 
-/* Receive: find the mailbox's cursor, then, under its gate, take what there is. */
+/* The same by pattern. */
+proctype Tap()
+{
+	byte log, new;
+	bit mine;
+
+	do
+	:: true ->
+		atomic { lock(); patterns = 1 }
+		if :: names != 0 -> open(); forwards[live[names]] = 1 :: else fi;
+		atomic {
+			if :: !chosen -> chosen = 1; mine = 1; tap = 1; on = 1 :: true fi;
+			unlock()
+		}
+
+		if :: mine -> on = 0 :: else fi;
+		atomic { lock(); log = live[names] }
+		if :: log != 0 -> forwards[log] = 0 :: else fi;
+		if :: log != 0 && readers[log] == 0 -> close() :: else fi;
+		d_step { if :: mine -> tap = 0; unread = 0 :: else fi };	/* ring.purge */
+		patterns = 0;
+		d_step {
+			if :: mine -> left = 1 :: else fi;
+			unlock();
+			log = 0; mine = 0
+		}
+	:: break
+	od;
+	here--
+}
+
+/* Receive on the mailbox that is watched: find the cursor or the ring, and take what there is. */
 proctype Reader()
 {
-end:	cur;
+end:	cur || tap;
 	do
+	:: atomic {
 #ifdef LATETAKE
-	:: atomic { unread -> unread = 0; assert(!left) }
+		unread ->
 #else
-	:: atomic { unread && !gone -> unread = 0; assert(!left) }	/* P4: nothing after leave */
+		unread && !gone ->
 #endif
+		unread = 0;
+		assert(!left)			/* P4: nothing is received after leave has returned */
+	   }
 	:: left -> break
 	od
 }
 
-/* subscribePattern, and the end of that subscription. */
-proctype Tap()
-{
-	byte l;
-	bit mine;
-
-	lock();
-	patterns = 1;
-	if
-	:: names != 0 ->
-		if :: live[names] == 0 -> open(names) :: else fi;
-		forwards[live[names]] = 1
-	:: else
-	fi;
-	atomic {
-		unlock();
-		if
-		:: !chosen -> chosen = 1; byPattern = 1; on = 1; mine = 1
-		:: true
-		fi
-	}
-
-	atomic {				/* leave is called */
-		!mu -> mu = 1;
-		on = on && !mine
-	}
-	if
-	:: names != 0 ->
-		l = live[names];
-		forwards[l] = 0;
-		if :: readers[l] == 0 -> close(l) :: else fi
-	:: else
-	fi;
-	patterns = 0;
-	unlock()
-}
-
-#ifndef DECLARED
-/* The part of discover that forgets names which only patterns listen to. */
-proctype Reaper()
-{
-	byte n, l;
-
-	do
-	:: n < REAPS ->
-		n++;
-		lock();
-		l = live[names];
-		if
-		:: l != 0 && readers[l] == 0 -> close(l)
-		:: else
-		fi;
-		d_step { unlock(); l = 0 }
-	:: else -> break
-	od
-}
-#endif
-
-/* sendSlow on log l, under its gate: ok says that the log took the event. */
-inline append(l) {
+/* send on log l, under its gate: ok says whether the log took the event. */
+inline append() {
 	d_step {
 		ok = !closed[l];
 		if
-		:: ok && mine && (home == l || byPattern && forwards[l]) ->
-			assert(!has);		/* P1: not more than once */
+		:: ok && (tap && forwards[l] || !tap && home == l && !gone) ->
+			assert(!has);		/* P1: not more than once… */
 			has = 1;
-			unread = byName
+			unread = 1
 		:: else
 		fi
 	}
 }
 
-proctype Sender(byte i)
+/* The send that is watched. */
+proctype Send()
 {
-	byte n, t, l;
-	bit mine, ok;
+	byte new;
+	bit ok;
 
-	do
-	:: n < SENDS ->
-		atomic {			/* the send begins */
-			senders >= i ->
-			if :: senders == i -> senders++ :: else fi;
-			n++;
-			if
-			:: !begun -> begun = 1; mine = 1; due = on
-			:: true
-			fi
-		}
+	due = on;
 #ifdef DECLARED
-		l = live[1];
-		if :: l != 0 -> append(l) :: else fi;
+	l = live[names];
+	if :: l != 0 -> append() :: else fi;
 #else
-		t = names;
-look:		if
-		:: t != 0 -> l = live[t]
-		:: else
-		fi;
-		if
-		:: l != 0 ->
-			append(l);
+	t = names;
+look:	if :: t != 0 -> l = live[t] :: else fi;
+	if
+	:: l != 0 ->
+		append();
 #ifdef NORETRY
-			goto sent;
+		goto sent;
 #endif
-			if :: ok -> goto sent :: else fi
-		:: else
+		if :: ok -> goto sent :: else fi
+	:: else ->
 #ifdef NILQUITS
-			if :: t != 0 -> goto sent :: else fi
+		if :: t != 0 -> goto sent :: else fi
+#else
+		skip
 #endif
-		fi;
-		d_step { t = 0; l = 0 }
-		/* Nobody listens, or the log is just being opened, or has been closed. That makes a
-		 * difference only to a pattern: have discover find out. */
-		if :: !patterns -> goto sent :: else fi;
+	fi;
+	/* Nobody listens, or the log is just being opened or closed. That makes a difference to a pattern,
+	 * and only to a pattern: ask discover. */
+	atomic { t = 0; l = 0; if :: !patterns -> goto sent :: else fi }
+	atomic {
 		lock();
-		if :: !patterns -> unlock(); goto sent :: else fi;
-		topic(t);
-		if :: live[t] == 0 -> open(t) :: else fi;
-		unlock();
-		goto look;
+		if :: !patterns -> unlock(); goto sent :: else -> topic() fi
+	}
+	open();
+	d_step { t = names; unlock() }
+	goto look;
 sent:
 #endif
-		atomic {			/* the send ends */
-			assert(!(mine && due && on) || has);	/* P1: not less than once */
-			t = 0; l = 0; ok = 0;
-			if :: mine -> mine = 0; due = 0 :: else fi
-		}
-	:: else -> break
+	atomic {
+		assert(!due || !on || has);	/* …and not less */
+		t = 0; l = 0; due = 0
+	}
+}
+
+/* All other sends, as far as they matter: they call discover… */
+proctype Sends()
+{
+	byte new;
+
+end:	do
+	:: atomic { patterns && names == 0 && !mu -> lock(); topic() }
+		open();
+		unlock()
+	od
+}
+
+/* …which forgets names that only patterns listen to. */
+proctype Reaper()
+{
+	byte log;
+
+end:	do
+	:: atomic { live[names] != 0 && readers[live[names]] == 0 && !mu -> lock(); log = live[names] }
+		close();
+		d_step { unlock(); log = 0 }
 	od
 }
 
@@ -300,16 +278,17 @@ init
 	byte i;
 
 	atomic {
-		run Reader();
-#ifdef DECLARED
-		names = 1;
-#else
-		run Reaper();
-#endif
+		here = SUBS + 1;
 		run Tap();
-		i = 0; do :: i < SUBS -> run Sub(i); i++ :: else -> break od;
-		i = 0; do :: i < SENDERS -> run Sender(i); i++ :: else -> break od
+		do :: i < SUBS -> run Sub(i); i++ :: else -> break od;
+		run Reader();
+		run Send();
+#ifdef DECLARED
+		names = 1
+#else
+		run Sends();
+		run Reaper()
+#endif
 	}
-	_nr_pr <= 2;				/* the Reader may wait for ever, if another is watched */
-	assert(alive == 0 && live[names] == 0 && !mu)	/* everybody has left: no live log */
+	atomic { here == 0 && !mu -> assert(alive == 0 && live[names] == 0) }	/* no log outlives its subscribers */
 }
