@@ -114,7 +114,7 @@ func (b *box) park(done <-chan struct{}) {
 
 // passOn hands a signal to another sleeping reader if there is more to read, or nothing ever again.
 func (b *box) passOn() {
-	if b.waiters.Load() > 0 && !b.idle() {
+	if (b.waiters.Load() > 0 || b.polled.Load()) && !b.idle() {
 		b.signal()
 	}
 }

@@ -58,11 +58,11 @@ func NewChannel[E any](s *Server, name any, opts *ChannelOptions) *Channel[E] {
 			}
 			delete(s.unheard, old)
 		}
-		s.names.store(&c.topic)
 		text, ok := name.(string)
 		if ok && s.state != stopped && c.live.Load() == nil && s.matchAny(text) {
 			s.openLocked(&c.topic)
 		}
+		s.names.store(&c.topic)
 	}
 	if opts != nil && c.doc == "" && !c.mayBlock && c.replay == 0 {
 		c.doc, c.mayBlock, c.replay = opts.Doc, opts.MayBlock, uint64(opts.Replay)

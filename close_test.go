@@ -147,6 +147,7 @@ func TestP10_ShutdownNamesWhatIsStuck(t *testing.T) {
 // P10, COR-13: closing with a million events waiting is quick, and counts them.
 func TestCOR13_CloseWithManyUndelivered(t *testing.T) {
 	s := newServer(t)
+	earshot.NewChannel[int](s, "x", nil)
 	one, _ := listen[int](t, s, "x", &earshot.MailboxOptions{Overflow: earshot.Unbounded})
 	two := newMailbox[int](t, s, &earshot.MailboxOptions{Overflow: earshot.Unbounded})
 	subscribe(t, two, "x")
@@ -203,9 +204,38 @@ func TestP10_CloseAmidEverything(t *testing.T) {
 	}
 }
 
+// P4, P10: when Close has returned no message is received, also if another goroutine had begun to close
+// the mailbox before.
+func TestP4_NothingAfterASecondClose(t *testing.T) {
+	knownBug(t, "membership.go endBox returns at once if the mailbox is being ended, before its events are out")
+	s := newServer(t)
+	for round := range 20 {
+		m := newMailbox[int](t, s, &earshot.MailboxOptions{Overflow: earshot.Unbounded})
+		for range 20_000 { // ending takes a while
+			subscribe(t, m, "x")
+		}
+		sendInts(s, "x", 1, 1)
+		var both sync.WaitGroup
+		start := make(chan struct{})
+		both.Go(func() { <-start; m.Close() })
+		both.Go(func() {
+			<-start
+			for range 2_000 * round { // somewhere in the middle of that
+				runtime.Gosched()
+			}
+			m.Close()
+			_, ok := m.TryReceive()
+			assert.False(t, ok, "a message after Close")
+		})
+		close(start)
+		both.Wait()
+	}
+}
+
 // P10: a mailbox may be closed by several at a time, while others receive from it.
 func TestP10_CloseMailboxTogether(t *testing.T) {
 	s := newServer(t)
+	earshot.NewChannel[int](s, "x", nil)
 	for range 500 {
 		m, ref := listen[int](t, s, "x", nil)
 		down := s.Monitor(ref)

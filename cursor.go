@@ -295,12 +295,20 @@ func (cu *cursor) snapshot() (t tally, depth, high uint64) {
 	return t, depth, high
 }
 
-// passed reports whether everything before position upTo has been taken.
+// passed reports whether everything before position upTo has been taken or lost.
 func (cu *cursor) passed(upTo uint64) bool {
 	p := cu.pos.lock()
-	ok := cu.closed || p >= upTo
+	h := cu.log.head.pos()
+	ok := cu.closed || p >= upTo || h-p > cu.keep && h-cu.keep >= upTo
 	cu.pos.unlock(p)
 	return ok
+}
+
+// left reports whether the cursor has left its log.
+func (cu *cursor) left() bool {
+	p := cu.pos.lock()
+	defer cu.pos.unlock(p)
+	return cu.closed
 }
 
 // removeAt takes place i out of an unordered list and tells the member that moved there.
@@ -344,8 +352,11 @@ func restore[E any](cu *cursor, left []E, from uint64) {
 	if cu.armedAt >= 0 {
 		l.armed = removeAt(l.armed, cu.armedAt, func(o *cursor, i int) { o.armedAt = i })
 		cu.armedAt = -1
-		l.retripLocked()
 	}
+	if cu.limit != noLimit {
+		l.limit = 0
+	}
+	l.retripLocked()
 	if from < l.cleared {
 		for i, e := range left {
 			cu.block.slots.set(from+uint64(i)-cu.block.base, e)

@@ -92,7 +92,7 @@ func (h *hand[E]) fill(done <-chan struct{}) bool {
 			in.passOn()
 			return false
 		}
-		if h.take() || h.pop() {
+		if !in.own.empty() && h.pop() || h.take() || h.pop() {
 			h.hot = h.n >= hotBatch
 			in.passOn()
 			return true
@@ -185,6 +185,10 @@ func (h *hand[E]) drop() {
 	}
 	h.in.mu.Lock()
 	defer h.in.mu.Unlock()
-	h.in.past.received -= n
+	if closed {
+		h.in.past.received -= n
+	} else {
+		h.in.past.offered += n // undelivered has taken them out of the cursor's tally
+	}
 	h.in.past.discarded += n
 }

@@ -118,6 +118,19 @@ func TestP8_IdleBehindTheFilter(t *testing.T) {
 	}
 }
 
+// P8: nor live names of the very type.
+func TestP8_IdleBesideANameOfItsType(t *testing.T) {
+	knownBug(t, "registry.go find boxes a name that is no string once its filter cell is not zero")
+	s := newServer(t)
+	m := newMailbox[any](t, s, nil)
+	for i := range 2000 {
+		for _, name := range []any{-i, namedString(strconv.Itoa(i)), namedStruct{"another", i}, [2]int{-i, i}} {
+			subscribe(t, m, name)
+		}
+	}
+	allocsNothing(t, s, "beside live names of each type")
+}
+
 // P8: no goroutine: not for a server, nor a subscription, nor a send, nor what is left of them.
 func TestP8_NoGoroutine(t *testing.T) {
 	before := serverGoroutines()
@@ -126,7 +139,7 @@ func TestP8_NoGoroutine(t *testing.T) {
 	for _, send := range sends {
 		send()
 	}
-	require.Equal(t, before, serverGoroutines(), "goroutines of a new server")
+	requireGoroutines(t, before, "goroutines of a new server")
 	m := newMailbox[any](t, s, nil)
 	subscribe(t, m, "idle")
 	subscribe(t, m, "x")
@@ -138,15 +151,25 @@ func TestP8_NoGoroutine(t *testing.T) {
 	for range 100 {
 		sends["Channel.Send"]()
 	}
-	// One that wakes several mailboxes ends by itself.
-	require.Eventually(t, func() bool { return serverGoroutines() == before }, patience, time.Millisecond, "goroutines of a live channel with mailboxes")
+	requireGoroutines(t, before, "goroutines of a live channel with mailboxes")
 	cancel()
 	await(t, tap.Done(), "the end of the tap")
 	m.Close()
 	for _, send := range sends {
 		send()
 	}
-	require.Equal(t, before, serverGoroutines(), "goroutines after the last leave")
+	requireGoroutines(t, before, "goroutines after the last leave")
+}
+
+// requireGoroutines fails the test if there are more than want goroutines of earshot's own. Those that
+// wake subscribers may take a moment to end.
+func requireGoroutines(t *testing.T, want int, when string) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); serverGoroutines() > want; runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("%d %s, want %d", serverGoroutines(), when, want)
+		}
+	}
 }
 
 // P8, COR-06: no lock. Senders that shared one would get in each other's way, and the runtime's profile

@@ -62,6 +62,7 @@ func TestP9_ResubscribeEqualsSubscribe(t *testing.T) {
 // P9, COR-05: a subscribe that races with the last leave gets a channel that lives.
 func TestP9_SubscribeRacingTheLastLeave(t *testing.T) {
 	s := newServer(t)
+	earshot.NewChannel[int](s, "x", nil)
 	a, b := newMailbox[int](t, s, nil), newMailbox[int](t, s, nil)
 	for i := range 3000 {
 		old := subscribe(t, a, "x")
@@ -134,6 +135,7 @@ func TestP9_WaysToEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newServer(t)
+				earshot.NewChannel[int](s, "x", nil)
 				ctx, cancel := context.WithCancelCause(t.Context())
 				m := earshot.NewMailbox[int](ctx, s, nil)
 				ref := subscribe(t, m, "x")

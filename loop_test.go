@@ -20,34 +20,31 @@ func TestCOR18_EventsUnsubscribes(t *testing.T) {
 		"Goexit":  func(func()) bool { runtime.Goexit(); return true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newServer(t)
-			c := earshot.NewChannel[int](s, "x", nil)
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			subscribed := make(chan struct{})
-			background(t, func(ctx context.Context) {
-				for ctx.Err() == nil && !c.Listening() {
-					runtime.Gosched()
-				}
-				sendInts(s, "x", 1, 10)
-				close(subscribed)
-			})
-			var got []int
-			finishes(t, "the loop to end", func() {
-				defer func() { recover() }()
-				for n := range c.Events(ctx) {
-					got = append(got, n)
-					if n == 3 && !leave(cancel) {
-						break
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t)
+				c := earshot.NewChannel[int](s, "x", nil)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				go func() {
+					synctest.Wait()
+					sendInts(s, "x", 1, 10)
+				}()
+				var got []int
+				finishes(t, "the loop to end", func() {
+					defer func() { recover() }()
+					for n := range c.Events(ctx) {
+						got = append(got, n)
+						if n == 3 && !leave(cancel) {
+							break
+						}
 					}
+				})
+				require.Equal(t, upTo(1, 3), got)
+				require.False(t, c.Listening())
+				for sub := range s.Subscriptions() {
+					t.Errorf("left over: %+v", sub)
 				}
 			})
-			await(t, subscribed, "the sender")
-			require.Equal(t, upTo(1, 3), got)
-			require.False(t, c.Listening())
-			for sub := range s.Subscriptions() {
-				t.Errorf("left over: %+v", sub)
-			}
 		})
 	}
 }

@@ -10,7 +10,8 @@ import (
 
 // A Mailbox receives the events of the channels it subscribes to. Mailbox[any] takes every event;
 // Mailbox[T] takes those of type T (or, if T is an interface, those that implement it) and counts the
-// others as mismatched. Every subscription has its own [Ref], and every message says by which one it
+// others as mismatched; on a channel that is not declared for that type it reads copies, see below. Every
+// subscription has its own [Ref], and every message says by which one it
 // came.
 //
 // Events of one channel arrive in the channel's order. A mailbox with one subscription reads its
@@ -22,7 +23,7 @@ import (
 //
 // A mailbox ends, and its subscriptions with it, when Close is called, when the context given to
 // NewMailbox ends, when its server stops, when its policy is Evict and it was full, or when nothing
-// refers to it any more. What it has not received by then is discarded, and counted as such.
+// refers to it any more (but not in a synctest bubble, which garbage collection is outside of). What it has not received by then is discarded, and counted as such.
 type Mailbox[E any] struct {
 	in *inner[E] // must not point back
 }
@@ -50,7 +51,8 @@ func NewMailbox[E any](ctx context.Context, s *Server, opts *MailboxOptions) *Ma
 	in := newInner[E](ctx, s, opts, caller())
 	m := &Mailbox[E]{in: in}
 	// Cleanups run outside of any synctest bubble, and may not touch the channels of one: there the
-	// net is not stretched. Only there is it 2000.
+	// net is not stretched. Only there is it 2000; a clock that is wrong by so much loses the net, no
+	// more.
 	if !in.ended.Load() && time.Now().Year() != 2000 {
 		runtime.AddCleanup(m, func(b *box) { b.srv.endBox(b, ErrAbandoned) }, &in.box)
 	}
@@ -152,7 +154,7 @@ func (m *Mailbox[E]) TryReceiveNamed() (channel any, msg Message[E], ok bool) {
 	if !ok && !m.in.idle() { // otherwise Ready will tell
 		channel, ok = m.in.next(&msg)
 	}
-	if !ok && m.in.ended.Load() || ok && m.in.polled.Load() && !m.in.idle() {
+	if !ok && m.in.ended.Load() {
 		m.in.signal() // others who wait on Ready
 	}
 	if ok {
@@ -237,6 +239,12 @@ func (m *Mailbox[E]) Err() error {
 
 // next takes one message, if there is one, and returns its channel's name.
 func (in *inner[E]) next(msg *Message[E]) (channel any, ok bool) {
+	// While there is a cursor, what is in the ring came from it, and is older.
+	if !in.own.empty() {
+		if channel, ok = in.own.pop(msg); ok {
+			return channel, true
+		}
+	}
 	if cu := in.cur.Load(); cu != nil {
 		var one [1]E
 		if n, seq, missed := take(cu, one[:]); n == 1 {
@@ -244,8 +252,5 @@ func (in *inner[E]) next(msg *Message[E]) (channel any, ok bool) {
 			return cu.sub.name, true
 		}
 	}
-	if in.own.empty() {
-		return nil, false
-	}
-	return in.own.pop(msg)
+	return in.own.pop(msg) // where the cursor may just have moved
 }

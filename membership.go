@@ -60,6 +60,7 @@ func (s *Server) subscribe(b *box, name any) (Ref, error) {
 		return Ref{}, siteError("subscribe", name, at, ErrNotAllowed, "")
 	}
 	if t == nil {
+		s.forgetLocked()
 		t = s.topicLocked(name)
 	}
 	l := s.openLocked(t)
@@ -98,12 +99,8 @@ func (s *Server) newSubLocked(b *box, name any, at site) *subscription {
 	return sub
 }
 
-// topicLocked makes a topic for a name that has none.
-func (s *Server) topicLocked(name any) *topic {
-	t := &topic{name: name, srv: s}
-	s.names.store(t)
-	return t
-}
+// topicLocked makes a topic for a name that has none. openLocked makes it known.
+func (s *Server) topicLocked(name any) *topic { return &topic{name: name, srv: s} }
 
 // openLocked returns the topic's log, bringing it to life for the patterns that match if it has none.
 func (s *Server) openLocked(t *topic) *log {
@@ -121,6 +118,9 @@ func (s *Server) openLocked(t *topic) *log {
 		}
 	}
 	t.live.Store(l)
+	if !t.declared {
+		s.names.store(t) // not before: a send that finds it may rely on its being live
+	}
 	s.names.count(t.name, 1)
 	for _, p := range t.producers {
 		p.startLocked() // for the patterns
@@ -187,15 +187,6 @@ func (l *log) removeForward(f *forward) {
 	}
 	l.retripLocked()
 	l.head.unlock(h)
-}
-
-func (s *Server) hasForwardLocked(l *log, sub *subscription) bool {
-	for _, f := range sub.forwards {
-		if f.log == l {
-			return true
-		}
-	}
-	return false
 }
 
 // toRingLocked makes a mailbox read from its ring for good. What its cursor has not read moves there.
@@ -277,7 +268,13 @@ func (s *Server) joinedLocked(l *log) {
 }
 
 func (s *Server) leftLocked(l *log) {
-	if len(l.cursors)+len(l.forwards) > 0 || l.closed {
+	if l.closed {
+		return
+	}
+	if len(l.cursors)+len(l.forwards) > 0 {
+		if len(l.cursors) == 0 && l.replay == 0 && s.onlyPatternsLocked(l) {
+			s.unheard[l.topic.Load()] = struct{}{}
+		}
 		return
 	}
 	for _, p := range l.topic.Load().producers {
@@ -289,10 +286,10 @@ func (s *Server) leftLocked(l *log) {
 }
 
 // endBox ends a mailbox and all its subscriptions.
+//
+// It looks under the lock: whoever closes a mailbox that another goroutine is about to end may rely on
+// its being empty when Close has returned.
 func (s *Server) endBox(b *box, reason error) {
-	if b.ended.Load() {
-		return
-	}
 	s.mu.Lock()
 	defer s.unlock()
 	s.endBoxLocked(b, reason)

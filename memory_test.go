@@ -202,7 +202,6 @@ func TestP12_ReceivedEventsAreLetGo(t *testing.T) {
 // P12: neither is what a loop has dealt with: not the last event either.
 func TestP12_HandledEventsAreLetGo(t *testing.T) {
 	const events = 500
-	ring := "Messages from a ring"
 	for what, test := range map[string]func(*testing.T, *earshot.Server, *earshot.Channel[*payload], func()){
 		"Handle": func(t *testing.T, s *earshot.Server, c *earshot.Channel[*payload], send func()) {
 			_, err := c.Handle(context.Background(), func(context.Context, earshot.Message[*payload]) error { return nil }, nil)
@@ -219,7 +218,7 @@ func TestP12_HandledEventsAreLetGo(t *testing.T) {
 			send()
 			settle(t, s)
 		},
-		ring: func(t *testing.T, s *earshot.Server, c *earshot.Channel[*payload], send func()) {
+		"Messages from a ring": func(t *testing.T, s *earshot.Server, c *earshot.Channel[*payload], send func()) {
 			m, _ := listen[*payload](t, s, "x", nil)
 			subscribe(t, m, "y")
 			background(t, func(ctx context.Context) {
@@ -246,8 +245,6 @@ func TestP12_HandledEventsAreLetGo(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			if what == ring {
-			}
 			letGo(t, events, test)
 		})
 	}
@@ -280,8 +277,6 @@ func TestP12_WhatIsKeptOfAnEndedMailbox(t *testing.T) {
 	} {
 		for _, names := range [][]string{{"x"}, {"x", "y"}} {
 			t.Run(fmt.Sprint(what, " ", len(names)), func(t *testing.T) {
-				if len(names) > 1 {
-				}
 				s := newServer(t)
 				heap := heapInUse()
 				m := newMailbox[request](t, s, &earshot.MailboxOptions{Overflow: earshot.Unbounded})

@@ -99,6 +99,7 @@ func background(t testing.TB, f func(context.Context)) {
 func TestP3_OneOrderForAllSubscribers(t *testing.T) {
 	const senders, each = 4, 2000
 	s := newServer(t)
+	earshot.NewChannel[numbered](s, "x", nil)
 	seen := map[string]*[]numbered{}
 	var all sync.WaitGroup
 	for way, start := range waysToListen {
@@ -139,6 +140,7 @@ func TestP3_OneOrderForAllSubscribers(t *testing.T) {
 // P3: Seq counts the channel's events, not the subscription's, and starts again with the channel.
 func TestP3_SeqCountsTheChannelsEvents(t *testing.T) {
 	s := newServer(t)
+	earshot.NewChannel[int](s, "x", nil)
 	early, _ := listen[int](t, s, "x", nil)
 	ring := newMailbox[int](t, s, nil)
 	subscribe(t, ring, "other")
@@ -165,7 +167,15 @@ func TestP3_SeqCountsTheChannelsEvents(t *testing.T) {
 
 // P3: an event of a second type makes the channel store its events another way, which nobody may notice.
 func TestP3_OrderKeptWhenTypesMix(t *testing.T) {
+	t.Run("declared channel", func(t *testing.T) { typesMix(t, true) })
+	t.Run("undeclared channel", func(t *testing.T) { typesMix(t, false) })
+}
+
+func typesMix(t *testing.T, declared bool) {
 	s := newServer(t)
+	if declared {
+		earshot.NewChannel[int](s, "x", nil)
+	}
 	ints, _ := listen[int](t, s, "x", nil)
 	everything, _ := listen[any](t, s, "x", nil)
 	var want []any
@@ -186,6 +196,7 @@ func TestP3_OrderKeptWhenTypesMix(t *testing.T) {
 // P3, P1: what waits in a mailbox when it gets its second subscription keeps its place.
 func TestP3_OrderKeptAcrossASecondSubscribe(t *testing.T) {
 	s := newServer(t)
+	earshot.NewChannel[int](s, "x", nil)
 	m, x := listen[int](t, s, "x", nil)
 	for i := range 50 {
 		earshot.SendEvent(s, "x", i)
@@ -219,6 +230,7 @@ func TestP1_WindowWhileSending(t *testing.T) {
 	for name, another := range map[string]bool{"alone": false, "beside another subscription": true} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
+			earshot.NewChannel[int64](s, "x", nil)
 			var started, ended atomic.Int64
 			background(t, func(ctx context.Context) {
 				for n := int64(1); ctx.Err() == nil; n++ {

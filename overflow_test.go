@@ -3,24 +3,25 @@ package earshot_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/earshot-go/earshot"
 	"github.com/stretchr/testify/require"
 )
 
-// inPlaceAndInRing runs a test with a mailbox that has one subscription, to "x", and with one that has
-// another beside it: the two receive in different ways and must keep the same promises.
+// inPlaceAndInRing runs a test with mailboxes that receive in different ways and must keep the same
+// promises: a typed mailbox reads a channel declared for its type in place, Mailbox[any] aside; on another
+// channel, or with another subscription, it is given copies.
 func inPlaceAndInRing(t *testing.T, opts earshot.MailboxOptions, f func(*testing.T, *earshot.Server, *earshot.Mailbox[int], earshot.Ref)) {
-	for _, ring := range []bool{false, true} {
-		name := "one subscription"
-		if ring {
-			name = "two subscriptions"
-		}
-		t.Run(name, func(t *testing.T) {
+	for _, way := range []string{"declared channel", "undeclared channel", "two subscriptions"} {
+		t.Run(way, func(t *testing.T) {
 			s := newServer(t)
+			if way == "declared channel" {
+				earshot.NewChannel[int](s, "x", nil)
+			}
 			m := newMailbox[int](t, s, &opts)
-			if ring {
+			if way == "two subscriptions" {
 				subscribe(t, m, "nobody sends here")
 			}
 			f(t, s, m, subscribe(t, m, "x"))
@@ -140,6 +141,7 @@ func TestP11_DropOldestKeepsExactlyItsCapacity(t *testing.T) {
 // P6, P11: subscribers of one channel with different room do not change what the others get.
 func TestP6_CapacitiesAreIndependent(t *testing.T) {
 	s := newServer(t)
+	earshot.NewChannel[int](s, "x", nil) // read in place
 	boxes := map[int]*earshot.Mailbox[int]{}
 	for _, capacity := range []int{1, 3, 50, 1000, 4096} {
 		boxes[capacity], _ = listen[int](t, s, "x", &earshot.MailboxOptions{Capacity: capacity})
@@ -198,6 +200,9 @@ func TestP11_MismatchedEventsAreNotMissed(t *testing.T) {
 		t.Run(policy.String(), func(t *testing.T) {
 			opts := earshot.MailboxOptions{Capacity: 2, Overflow: policy}
 			inPlaceAndInRing(t, opts, func(t *testing.T, s *earshot.Server, m *earshot.Mailbox[int], _ earshot.Ref) {
+				if strings.HasSuffix(t.Name(), "/declared_channel") {
+					knownBug(t, "cursor.go seek counts events of other types, sent by name to a declared channel, against the capacity")
+				}
 				earshot.SendEvent(s, "x", 7)
 				for range 5 {
 					earshot.SendEvent(s, "x", "not for this one")

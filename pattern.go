@@ -98,9 +98,10 @@ func (s *Server) subscribePattern(b *box, text string) (Ref, error) {
 	s.names.countAll(1)
 	s.names.all(func(t *topic) bool {
 		if p.matchTopic(t) {
-			l := s.openLocked(t)
-			if !s.hasForwardLocked(l, sub) {
+			if l := t.live.Load(); l != nil {
 				s.forwardLocked(l, sub)
+			} else {
+				s.openLocked(t) // for all patterns that match, this one among them
 			}
 		}
 		return true
@@ -138,18 +139,24 @@ func (s *Server) discover(name string) *topic {
 	if t := find(&s.names, name); t != nil {
 		return t
 	}
-	if len(s.unheard) >= manyUnheard {
-		for t := range s.unheard {
-			if l := t.live.Load(); l != nil && len(l.cursors) == 0 && s.onlyPatternsLocked(l) {
-				s.closeLogLocked(l)
-			}
-		}
-		clear(s.unheard)
-	}
+	s.forgetLocked()
 	t := s.topicLocked(name)
 	s.openLocked(t)
 	s.unheard[t] = struct{}{}
 	return t
+}
+
+// forgetLocked forgets the names that only patterns listen to if they are too many.
+func (s *Server) forgetLocked() {
+	if len(s.unheard) < manyUnheard {
+		return
+	}
+	for t := range s.unheard {
+		if l := t.live.Load(); l != nil && len(l.cursors) == 0 && s.onlyPatternsLocked(l) {
+			s.closeLogLocked(l)
+		}
+	}
+	clear(s.unheard)
 }
 
 // onlyPatternsLocked reports whether nobody has subscribed to a log by its name.

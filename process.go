@@ -146,7 +146,7 @@ func (p *Process) attempt() {
 
 // exited decides what follows the end of an attempt: the process's end, or another attempt.
 func (p *Process) exited(err error) {
-	if p.ctx.Err() != nil || p.box != nil && p.box.ended.Load() {
+	if p.ctx.Err() != nil || p.box != nil && p.box.ended.Load() || errors.Is(err, ErrServerClosed) {
 		var panicked *PanicError
 		if errors.As(err, &panicked) {
 			p.report(err)
@@ -174,6 +174,7 @@ func (p *Process) exited(err error) {
 	if len(p.failed) > p.restart.Max {
 		if p.restart.Max > 0 {
 			err = fmt.Errorf("%w after %d failures within %v: %w", ErrGaveUp, len(p.failed), within, err)
+			p.report(err)
 		}
 		p.finish(err)
 		return
@@ -220,6 +221,9 @@ func (p *Process) finish(reason error) {
 		reason = p.box.failure()
 	} else if reason == nil {
 		reason = context.Cause(p.ctx)
+	}
+	if reason == nil {
+		reason = ErrServerClosed // the end of the context is on its way
 	}
 	s.mu.Lock()
 	if p.over {

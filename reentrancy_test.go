@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/earshot-go/earshot"
 	"github.com/stretchr/testify/assert"
@@ -91,6 +93,19 @@ func TestP7_EverythingFromAHandler(t *testing.T) {
 			await(t, handled, "the next event to be handled")
 		})
 	}
+}
+
+// P7: a handler that fills its own mailbox is evicted like any other, and not stuck.
+func TestP7_EvictingOneself(t *testing.T) {
+	s := newServer(t)
+	c := earshot.NewChannel[int](s, "x", nil)
+	ref, err := c.Handle(context.Background(), func(ctx context.Context, _ earshot.Message[int]) error {
+		sendInts(s, "x", 1, 10)
+		return context.Cause(ctx)
+	}, &earshot.SpawnOptions{Capacity: 4, Overflow: earshot.Evict})
+	require.NoError(t, err)
+	c.Send(0)
+	require.Equal(t, earshot.ErrTooSlow, oneDown(t, s.Monitor(ref)).Reason)
 }
 
 // P7: the loop over Messages may end the mailbox it reads from, and its subscription.
@@ -206,6 +221,48 @@ func TestP7_FromTheLogger(t *testing.T) {
 	finishes(t, "a send that evicts and logs", func() { sendInts(s, "x", 1, 2) })
 	require.Contains(t, await(t, logged, "the log line"), "laggard")
 	require.Equal(t, earshot.ErrTooSlow, m.Err())
+}
+
+// A logger that blocks, or panics, holds up whoever made it log, and nobody else.
+func TestP6_LoggerThatBlocks(t *testing.T) {
+	knownBug(t, "server.go unlock: what others have queued (the ends of contexts) waits for the logger, for ever after a panic")
+	for _, panics := range []bool{false, true} {
+		release := make(chan struct{})
+		s := earshot.NewServer(&earshot.Options{Logger: slog.New(slog.NewTextHandler(writer(func([]byte) {
+			if panics {
+				panic("logger")
+			}
+			<-release
+		}), nil))})
+		defer stop(t, s)
+		ref, err := earshot.NewChannel[int](s, "handled", nil).Handle(context.Background(), func(ctx context.Context, _ earshot.Message[int]) error {
+			<-ctx.Done()
+			return nil
+		}, nil)
+		require.NoError(t, err)
+		earshot.SendEvent(s, "handled", 1)
+		listen[int](t, s, "x", &earshot.MailboxOptions{Capacity: 1, Overflow: earshot.Evict})
+		var sender sync.WaitGroup
+		sender.Go(func() {
+			defer func() { recover() }()
+			sendInts(s, "x", 1, 2)
+		})
+		for s.Listening("x") { // until it is evicted, and logged
+			runtime.Gosched()
+		}
+		require.NoError(t, s.Unsubscribe(ref))
+		timeout := time.NewTimer(time.Second)
+		defer timeout.Stop()
+		late := false
+		select {
+		case <-s.Monitor(ref):
+		case <-timeout.C:
+			late = true
+		}
+		close(release)
+		sender.Wait()
+		require.False(t, late, "the handler's context has not ended, panics: %v", panics)
+	}
 }
 
 type writer func([]byte)

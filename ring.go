@@ -130,6 +130,13 @@ func (r *ring[E]) push(sub *subscription, name any, seq uint64, event E) (wake b
 // pop takes the oldest record and returns its channel's name.
 func (r *ring[E]) pop(msg *Message[E]) (channel any, ok bool) {
 	r.mu.Lock()
+	// What is left of a subscription that has ended goes here as in purge, which may not have come to it
+	// yet: nothing is delivered after the first event that is discarded.
+	for r.n > 0 && r.slot(0).sub.ended.Load() {
+		r.slot(0).sub.count.discarded++
+		r.removeAt(0)
+		r.count.Store(int64(r.n))
+	}
 	if r.n == 0 {
 		r.mu.Unlock()
 		return nil, false
@@ -165,7 +172,7 @@ func (r *ring[E]) unshift(sub *subscription, name any, seq, missed uint64, left 
 	}
 	slots := make([]record[E], 0, r.n+len(left))
 	for i, e := range left {
-		slots = append(slots, record[E]{sub: sub, name: name, num: r.pushed, seq: seq + uint64(i), missed: missed, event: e})
+		slots = append(slots, record[E]{sub: sub, name: name, seq: seq + uint64(i), missed: missed, event: e})
 		missed = 0
 	}
 	for i := range r.n {

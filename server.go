@@ -95,10 +95,13 @@ func sendNamed[K comparable, E any](s *Server, name K, event E) {
 				return
 			}
 		}
-		l := t.live.Load()
-		// A log that closes between the look and the send may have been forgotten while patterns
-		// still listen to its name: look again.
-		if l == nil || send(l, event) {
+		// A log that closes between the look and the send, or before either, may have been forgotten
+		// while patterns still listen to its name: look again.
+		if l := t.live.Load(); l != nil {
+			if send(l, event) {
+				return
+			}
+		} else if t.declared {
 			return
 		}
 	}
@@ -195,6 +198,13 @@ func (s *Server) Close() error {
 // laterLocked queues what has to happen outside the lock because it runs code that is not ours.
 func (s *Server) laterLocked(f func()) { s.todo = append(s.todo, f) }
 
+// contain runs f and drops its panic: it may come from the program's log handler or context, and must
+// neither surface in a sender who has nothing to do with it nor keep the rest from being done.
+func contain(f func()) {
+	defer func() { _ = recover() }()
+	f()
+}
+
 // unlock releases mu and then does what the change has queued, in the order of the changes whoever
 // made them: one goroutine at a time does it, the others leave theirs to it.
 func (s *Server) unlock() {
@@ -203,7 +213,7 @@ func (s *Server) unlock() {
 		s.todo, s.flushing = nil, true
 		s.mu.Unlock()
 		for _, f := range todo {
-			f()
+			contain(f)
 		}
 		s.mu.Lock()
 		s.flushing = false

@@ -115,6 +115,7 @@ func TestSlowKindsOfSubscribers(t *testing.T) {
 			refs[e.Ref] = e.Channel
 		}
 		require.Equal(t, map[earshot.Ref]any{x: "x", tap: "*"}, refs)
+		synctest.Wait() // the watch looks at this moment too
 		quiet.Close()
 		time.Sleep(time.Minute)
 		require.Empty(t, drained(slow), "who has left has not recovered")

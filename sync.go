@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 )
 
 // Sync waits until every event whose send ended before the call has been received by each subscriber it
@@ -32,6 +33,7 @@ func (s *Server) Sync(ctx context.Context) error {
 			}
 			select {
 			case <-moved:
+			case <-time.After(lostLook):
 			case <-ctx.Done():
 				n, _ := m.box.depth()
 				return &Error{Op: "sync", On: nil, Err: context.Cause(ctx),
@@ -42,6 +44,9 @@ func (s *Server) Sync(ctx context.Context) error {
 	return nil
 }
 
+// lostLook is how often Sync looks for itself: a sender that overtakes a subscriber tells nobody.
+const lostLook = 10 * time.Millisecond
+
 // A mark is how far one mailbox has to get: everything up to upTo and ring taken from it, and then all
 // that its loops have in their hands dealt with.
 type mark struct {
@@ -50,37 +55,48 @@ type mark struct {
 	upTo uint64 // position in cu's log
 	ring uint64 // number of the newest record in the ring
 
-	taken bool
-	turns map[*atomic.Uint64]uint64
+	turns map[*atomic.Uint64]uint64 // of the loops that had some of it in their hands
 }
 
+// reached is asked again and again. What a loop gives back is waiting again, so that the loops have
+// finished counts only if everything has still been taken then.
 func (m *mark) reached() bool {
-	if !m.taken {
-		if m.box.ended.Load() {
+	for {
+		if m.box.ended.Load() && m.turns == nil {
 			return true
 		}
-		if m.cu != nil {
-			if !m.cu.passed(m.upTo) {
+		if !m.taken() {
+			m.turns = nil
+			return false
+		}
+		if m.turns == nil {
+			if m.turns = m.box.busy(); m.turns == nil {
+				return m.taken()
+			}
+		}
+		for turn, n := range m.turns {
+			if turn.Load() == n {
 				return false
 			}
-			if m.box.cur.Load() != m.cu {
-				m.ring = m.box.ring.newest() // it moved to the ring with what it had not read
-			}
+		}
+		m.turns = nil
+		if m.taken() {
+			return true
+		}
+	}
+}
+
+func (m *mark) taken() bool {
+	if m.cu != nil {
+		if !m.cu.passed(m.upTo) {
+			return false
+		}
+		if m.cu.left() {
+			m.ring = max(m.ring, m.box.ring.newest()) // it may have moved there with what it had not read
 			m.cu = nil
 		}
-		if !m.box.ring.passed(m.ring) {
-			return false
-		}
-		m.taken = true
-		m.turns = m.box.busy()
 	}
-	for turn, n := range m.turns {
-		if turn.Load() == n {
-			return false
-		}
-		delete(m.turns, turn)
-	}
-	return true
+	return m.box.ring.passed(m.ring)
 }
 
 // stuck describes the functions that keep Shutdown waiting.

@@ -28,7 +28,8 @@ func TestSyncWaitsForTheBody(t *testing.T) {
 		t.Run(way, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newServer(t)
-				var dealt atomic.Int64
+				earshot.NewChannel[numbered](s, "x", nil)
+				var dealt atomic.Int32
 				start(t, s, "x", func(any) {
 					time.Sleep(time.Second)
 					dealt.Add(1)
@@ -42,14 +43,15 @@ func TestSyncWaitsForTheBody(t *testing.T) {
 				time.Sleep(5500 * time.Millisecond)
 				earshot.SendEvent(s, "x", numbered{n: 10}) // too late to be waited for
 				synctest.Wait()
-				require.EqualValues(t, 5, dealt.Load())
+				require.Equal(t, int32(5), dealt.Load())
 				require.False(t, isClosed(done))
 				start := time.Now()
 				require.NoError(t, <-done)
-				require.Contains(t, []int64{10, 11}, dealt.Load())
+				require.Contains(t, []int32{10, 11}, dealt.Load())
 				require.Less(t, time.Since(start), 5600*time.Millisecond)
 				time.Sleep(time.Minute)
-				require.EqualValues(t, 11, dealt.Load())
+				synctest.Wait()
+				require.Equal(t, int32(11), dealt.Load())
 			})
 		})
 	}
@@ -63,6 +65,7 @@ func TestSyncWaitsForReceive(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newServer(t)
+				earshot.NewChannel[int](s, "x", nil)
 				m, _ := listen[int](t, s, "x", &opts)
 				sendInts(s, "x", 1, 3)
 				done := syncing(s)
@@ -91,6 +94,7 @@ func TestSyncDoesNotWaitForTheLost(t *testing.T) {
 			t.Run(what+" "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := newServer(t)
+					earshot.NewChannel[int](s, "x", nil)
 					m := newMailbox[int](t, s, nil)
 					if another {
 						subscribe(t, m, "y")
@@ -125,6 +129,7 @@ func TestSyncNamesWhoItWaitsFor(t *testing.T) {
 func TestSyncTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
+		earshot.NewChannel[int](s, "x", nil)
 		m, _ := listen[int](t, s, "x", nil)
 		var done []<-chan error
 		for i := range 5 {
@@ -147,6 +152,7 @@ func TestSyncWithTwoReaders(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newServer(t)
+				earshot.NewChannel[int](s, "x", nil)
 				m := newMailbox[int](t, s, nil)
 				if another {
 					subscribe(t, m, "y")
@@ -176,23 +182,30 @@ func TestSyncWithTwoReaders(t *testing.T) {
 	}
 }
 
-// A loop whose mailbox gets a second subscription still has its batch in its hands, or gives it back.
-func TestSyncAcrossASecondSubscribe(t *testing.T) {
-	for name, send := range map[string]bool{"nothing in the ring": false, "an event in the ring": true} {
+// A loop that is left gives back what it has not seen, and somebody has to receive that yet; a second
+// subscription, which has the mailbox receive in another way from then on, changes nothing in that.
+func TestSyncWhenALoopGivesBack(t *testing.T) {
+	for name, test := range map[string]struct {
+		inside func(*earshot.Server, *earshot.Mailbox[int])
+		last   int
+	}{
+		"just so":              {func(*earshot.Server, *earshot.Mailbox[int]) {}, 4},
+		"second subscription":  {func(_ *earshot.Server, m *earshot.Mailbox[int]) { m.Subscribe("y") }, 4},
+		"and an event from it": {func(s *earshot.Server, m *earshot.Mailbox[int]) { m.Subscribe("y"); sendInts(s, "y", 5, 5) }, 5},
+	} {
 		t.Run(name, func(t *testing.T) {
-			if !send {
+			if test.last == 4 {
+				knownBug(t, "sync.go reached: once a mark is taken, what a loop gives back is not waited for")
 			}
 			synctest.Test(t, func(t *testing.T) {
 				s := newServer(t)
+				earshot.NewChannel[int](s, "x", nil)
 				m, _ := listen[int](t, s, "x", nil)
 				sendInts(s, "x", 1, 4)
 				at, release := make(chan struct{}), make(chan struct{})
 				background(t, func(ctx context.Context) {
 					for range m.Messages(ctx) {
-						m.Subscribe("y")
-						if send {
-							sendInts(s, "y", 5, 5)
-						}
+						test.inside(s, m)
 						close(at)
 						<-release
 						break // 2, 3 and 4 go back
@@ -205,7 +218,7 @@ func TestSyncAcrossASecondSubscribe(t *testing.T) {
 				close(release)
 				require.False(t, early, "Sync returned while the loop was in its body")
 				synctest.Wait()
-				for i := 2; i <= 4 || send && i <= 5; i++ {
+				for i := 2; i <= test.last; i++ {
 					require.False(t, isClosed(done), "Sync returned before event %d was received", i)
 					require.Equal(t, i, receive(t, m).Event)
 					synctest.Wait()

@@ -10,7 +10,9 @@
  *
  * One of these breaks it: -DORIG -DREAP -DNORETRY -DNILQUITS -DLATETAKE
  */
+#ifndef SUBS
 #define SUBS	3
+#endif
 
 /* The registry. Topics and logs have numbers; those that nobody holds any more are used again. A name
  * that is not declared gets a new topic with each log, of the same number. */
@@ -31,7 +33,7 @@ byte alive;		/* logs that are not closed */
 bit chosen;		/* the subscription has been chosen… */
 byte home;		/* …and this is the log with its cursor, closed or not… */
 bit tap;		/* …or it is the pattern's */
-bit on;			/* subscribe has returned, and leave has not been called */
+bit on;			/* subscribe has returned, and leave has not got to work */
 bit cur;		/* its mailbox knows the cursor */
 bit gone;		/* the cursor is closed */
 bit left;		/* leave has returned */
@@ -84,7 +86,7 @@ inline open() {
 
 /* closeLogLocked */
 inline close() {
-	assert(readers[log] == 0);		/* never stay in a dead log */
+	assert(!closed[log] && readers[log] == 0);	/* nobody is left behind in a dead log */
 	live[names] = 0;
 	d_step { closed[log] = 1; forwards[log] = 0; alive-- }
 #ifndef DECLARED
@@ -119,8 +121,7 @@ proctype Sub(byte i)
 			unlock()
 		}
 
-		if :: mine -> on = 0 :: else fi;	/* leave is called */
-		atomic { lock(); if :: mine -> cur = 0 :: else fi }
+		atomic { lock(); if :: mine -> on = 0; cur = 0 :: else fi }	/* leave has begun */
 		d_step {
 			readers[log]--;
 			last = readers[log] == 0 && !forwards[log];
@@ -156,8 +157,7 @@ proctype Tap()
 			unlock()
 		}
 
-		if :: mine -> on = 0 :: else fi;
-		atomic { lock(); log = live[names] }
+		atomic { lock(); log = live[names]; if :: mine -> on = 0 :: else fi }
 		if :: log != 0 -> forwards[log] = 0 :: else fi;
 		if :: log != 0 && readers[log] == 0 -> close() :: else fi;
 		d_step { if :: mine -> tap = 0; unread = 0 :: else fi };	/* ring.purge */

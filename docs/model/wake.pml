@@ -2,14 +2,17 @@
  * One mailbox with two readers: how they fall asleep, and who wakes them. See README.md.
  *
  * A step is what is atomic in the code: one load or store of a word that is read without a lock, or
- * all that happens under one gate, or under the ring's mutex.
+ * all that happens under one gate, or under the ring's mutex. A sender needs only the log's gate, so
+ * that one is part of the steps; the cursor's gate is a lock, and Server.mu is another.
  *
  * One of these breaks it: -DNOPASS -DARMLATE -DRESTEARLY -DBACKLATE
  */
-#define EVENTS	3	/* of two senders */
+#ifndef EVENTS
+#define EVENTS	3	/* of two senders; three at most */
+#endif
 #define BATCH	2	/* events that a loop takes at a time */
-#define ALL	((1 << EVENTS) - 1)
 #define bit(e)	(1 << (e))
+#define ALL	(bit(EVENTS) - 1)
 
 /* The log, and the mailbox's cursor in it. */
 bit gate;		/* the cursor's */
@@ -17,58 +20,60 @@ byte head;		/* position of the next event */
 byte pos;		/* of the next event to read */
 bit armed;
 bit closed;		/* the cursor has left the log… */
-bit forward;		/* …which copies into the ring now */
+bit forward;		/* …which copies into the ring instead */
 byte cleared;		/* the set of events whose slots have been cleared */
 
 /* The mailbox. */
-bit cur = 1;		/* it reads from the cursor, and then from the ring */
+bit mu;
+bit cur = 1;		/* it knows the cursor */
 byte ring;		/* the set of events there */
 bit token;		/* in notify */
 byte waiters;
 bit ended;
-bit over;		/* Close has returned */
-bit mu;			/* Server.mu */
+bit over;		/* Close has returned… */
+bit early;		/* …and was called at any time, otherwise when everything had been received */
 
 byte got;		/* the set of events received */
-byte inHand;		/* what a loop has taken and not received yet */
-bit cancelled;		/* the context of the first reader */
+byte inHand;		/* the set of those that loops have taken and not received yet */
+bit cancelled;		/* the context of the reader that is not steady */
 
 inline signal() { token = 1 }
 
 inline receive(e) {
-	assert(!(got & bit(e)));		/* not twice */
+	assert(!(got & bit(e)));		/* nothing twice… */
+	assert(!over);				/* …nor after Close has returned */
 	got = got | bit(e)
 }
 
-/* cursor.arm. At rest the log clears its slots, unless a loop may still give back what it holds. */
+/* log.restLocked: when everything has been read the slots are cleared, unless a loop may still give some
+ * back. */
 inline rest() {
-#ifdef RESTEARLY
-	cleared = bit(head) - 1
-#else
-	if :: inHand == 0 -> cleared = bit(head) - 1 :: else fi
+	if
+#ifndef RESTEARLY
+	:: inHand != 0
 #endif
+	:: else -> cleared = bit(pos) - 1
+	fi
 }
 
+/* cursor.arm: none says that there is nothing to read, and that the next event will signal. */
 inline arm() {
 #ifdef ARMLATE
-	atomic { !gate -> gate = 1; none = pos == head && !closed }
+	atomic { !gate -> gate = 1; none = (pos == head && !closed) }
 	d_step { if :: none -> armed = 1; rest() :: else fi; gate = 0 }
 #else
-	atomic { !gate -> none = pos == head && !closed; if :: none -> armed = 1; rest() :: else fi }
+	atomic {
+		!gate -> none = (pos == head && !closed);
+		if :: none -> armed = 1; rest() :: else fi
+	}
 #endif
 }
 
-/* box.idle: none says that there is nothing to read. */
+/* box.idle */
 inline idle() {
-	none = 0;
-	if
-	:: ended
-	:: else ->
-		c = cur;
-		none = 1;
-		if :: c -> arm() :: else fi;
-		if :: none -> none = ring == 0 :: else fi
-	fi
+	none = !ended;
+	if :: none && cur -> arm() :: else fi;
+	none = none && ring == 0
 }
 
 inline passOn() {
@@ -76,7 +81,8 @@ inline passOn() {
 	if
 	:: waiters > 0 ->
 		idle();
-		if :: !none -> signal() :: else fi
+		if :: !none -> signal() :: else fi;
+		none = 0
 	:: else
 	fi
 #else
@@ -84,26 +90,23 @@ inline passOn() {
 #endif
 }
 
-/* take: n events from position first. */
-inline take(most) {
-	n = 0;
-	c = cur;
+/* take: a loop gets a batch in its hand, a single Receive has received its event. */
+inline take() {
 	if
-	:: c ->
-		atomic {
-			!gate ->
-			inHand = (loop -> 0 : inHand);
-			do
-			:: pos < head && !closed && n < most ->
-				assert(!over);			/* nothing after Close */
-				assert(!(cleared & bit(pos)));	/* and nothing but what was sent */
-				if :: loop -> inHand = inHand | bit(pos) :: else receive(pos) fi;
-				last = pos + 1;
-				pos++;
-				n++
-			:: else -> break
-			od
-		}
+	:: cur -> atomic {
+		!gate ->
+		do
+		:: pos < head && !closed && n < (loop -> BATCH : 1) ->
+			assert(!(cleared & bit(pos)));	/* what was sent, not a cleared slot */
+			if
+			:: loop -> hand = hand | bit(pos); inHand = inHand | bit(pos); last = pos + 1
+			:: else -> receive(pos)
+			fi;
+			pos++;
+			n++
+		:: else -> break
+		od
+	   }
 	:: else
 	fi
 }
@@ -111,36 +114,190 @@ inline take(most) {
 /* ring.pop */
 inline pop() {
 	atomic {
+		if
+		:: ring & bit(0) -> receive(0); ring = ring & ~bit(0); n = 1
+		:: !(ring & bit(0)) && (ring & bit(1)) -> receive(1); ring = ring & ~bit(1); n = 1
+		:: !(ring & 3) && (ring & bit(2)) -> receive(2); ring = ring & ~bit(2); n = 1
+		:: else
+		fi
+	}
+}
+
+/* One event of the hand. */
+inline visit() {
+	d_step {
 		e = 0;
-		do
-		:: ring == 0 -> break
-		:: ring & bit(e) ->
-			assert(!over);
-			ring = ring & ~bit(e);
-			receive(e);
-			n = 1;
-			break
-		:: else -> e++
-		od;
+		do :: hand & bit(e) -> break :: else -> e++ od;
+		receive(e);
+		hand = hand & ~bit(e);
+		inHand = inHand & ~bit(e);
+		n--;
 		e = 0
 	}
 }
 
-/* hand.drop: a loop is left with n events undelivered, up to position last. */
+inline emptyHand() { inHand = inHand & ~hand; hand = 0 }
+
+/* hand.drop: the n events before position last go back, to the cursor if nobody has read on since, and
+ * otherwise to the ring. */
 inline drop() {
 	atomic {
 		!gate ->
-		back = n > 0 && !closed && pos == last;
-		if :: back -> pos = pos - n; inHand = 0 :: else fi
+		back = !closed && pos == last;
+		if :: back -> pos = pos - n; emptyHand() :: else fi
 	}
 	if
-	:: back || n == 0 -> signal()
+	:: back -> signal()
+	:: !back && ended -> d_step { emptyHand() }
 	:: else ->
-#ifdef BACKLATE
-		if :: ended -> inHand = 0 :: else -> ring = ring | inHand; inHand = 0; signal() fi
-#else
-		atomic { if :: ended -> inHand = 0 :: else -> ring = ring | inHand; inHand = 0 fi };
-		signal()
+		d_step {			/* ring.unshift */
+			if
+#ifndef BACKLATE
+			:: ended
 #endif
+			:: else -> ring = ring | hand
+			fi;
+			emptyHand()
+		}
+		signal()
+	fi;
+	n = 0; back = 0; last = 0
+}
+
+/* What the reader that is not steady does with an event: it may be busy for as long as there are
+ * others to receive, and it may break out of its loop or not call Receive again. */
+inline handle() {
+	if
+	:: !steady ->
+		if
+		:: true -> (got | hand) == ALL || ended
+		:: true
+		fi;
+		if
+		:: goto leave
+		:: true
+		fi
+	:: else
 	fi
 }
+
+/* Receive called again and again, or a loop over Messages. The steady reader goes on until the mailbox
+ * ends; the other may also be cancelled. */
+proctype Reader(bit steady)
+{
+	byte n, hand, last, e;
+	bit loop, none, back;
+
+#ifdef LOOP
+	loop = !steady;
+#endif
+again:	do
+	:: !steady && cancelled -> passOn(); goto out
+	:: else ->
+		take();
+		if :: n == 0 -> pop() :: else fi;
+		if
+		:: n > 0 ->
+			passOn();
+			if :: hand == 0 -> n = 0; handle() :: else fi;
+			do
+			:: atomic { hand != 0 && !ended && (steady || !cancelled) -> visit() }
+				handle()
+			:: hand == 0 -> last = 0; break
+			:: hand != 0 && (ended || !steady && cancelled) -> drop(); break
+			od
+		:: n == 0 && ended -> signal(); goto out
+		:: else ->			/* park */
+			waiters++;
+			idle();
+			if
+			:: none ->
+				if
+				:: atomic { token -> token = 0 }
+				:: !steady && cancelled
+				fi
+			:: else
+			fi;
+			none = 0;
+			waiters--
+		fi
+	od;
+leave:	if :: hand != 0 -> drop() :: else -> n = 0; last = 0 fi;
+	if :: goto again :: true fi;
+out:	skip
+}
+
+proctype Sender()
+{
+	bit wake;
+
+	do
+	:: atomic {				/* sendSlow, under the log's gate */
+		head < EVENTS ->
+		wake = armed;
+		armed = 0;
+		if
+		:: forward && !ended -> wake = (ring == 0); ring = ring | bit(head)
+		:: else
+		fi;
+		head++
+	   }
+		if :: wake -> d_step { signal(); wake = 0 } :: else fi
+	:: head == EVENTS -> break
+	od
+}
+
+/* A second subscription: the mailbox reads from its ring from now on (toRingLocked). */
+proctype Second()
+{
+	byte p;
+
+	atomic { !mu -> mu = 1; if :: ended -> mu = 0; goto out :: else fi }
+	atomic {			/* cursor.leave */
+		!gate ->
+		closed = 1;
+		armed = 0;
+		forward = 1;
+		p = pos;
+		do
+		:: p < head -> assert(!(cleared & bit(p))); ring = ring | bit(p); p++
+		:: else -> break
+		od;
+		p = 0
+	}
+	cur = 0;
+	d_step { signal(); mu = 0 }
+out:	skip
+}
+
+proctype Close()
+{
+	atomic { (early || got == ALL) && !mu -> mu = 1; ended = 1 }
+	ring = 0;
+	cur = 0;
+	atomic { !gate -> closed = 1; armed = 0 }
+	d_step { forward = 0; ring = 0 }
+	d_step { signal(); mu = 0; over = 1 }
+}
+
+proctype Cancel() { cancelled = 1 }
+
+init
+{
+	atomic {
+		run Reader(0); run Reader(1);
+		run Sender(); run Sender();
+		if :: early = 1 :: true fi;
+#ifdef SECOND
+		run Second();
+#endif
+#ifdef CANCEL
+		run Cancel();
+#endif
+		run Close()
+	}
+}
+
+#ifdef LIVE
+ltl live { <> (over && _nr_pr == 1) }	/* every event is received, and both readers end */
+#endif

@@ -1,0 +1,5 @@
+//go:build race
+
+package earshot_test
+
+const raceEnabled = true

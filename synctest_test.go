@@ -1,0 +1,38 @@
+package earshot_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/earshot-go/earshot"
+	"github.com/stretchr/testify/require"
+)
+
+// In a synctest bubble, Wait returns when nothing more happens, and time stands still until then: what
+// contends for a channel must not look asleep, or users' tests see states in which nobody rests.
+func TestContentionIsNotRest(t *testing.T) {
+	knownBug(t, "gate.go lockSlow calls time.Sleep: in a bubble its clock stands still, and synctest.Wait takes the loser for idle; this makes every synctest test flaky")
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer(t)
+			m, _ := listen[int](t, s, "x", &earshot.MailboxOptions{Overflow: earshot.Unbounded})
+			const senders, each = 8, 3000
+			var ended atomic.Int32
+			start := time.Now()
+			for range senders {
+				go func() {
+					for i := range each {
+						earshot.SendEvent(s, "x", i)
+					}
+					ended.Add(1)
+				}()
+			}
+			synctest.Wait()
+			require.Equal(t, int32(senders), ended.Load(), "senders at rest")
+			require.Len(t, drain(m), senders*each)
+			require.Zero(t, time.Since(start), "time that has passed")
+		})
+	}
+}
