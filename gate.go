@@ -1,6 +1,7 @@
 package earshot
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -47,6 +48,8 @@ func (g *gate) lockSlow() uint64 {
 	for i := 0; ; i++ {
 		if i < preempted {
 			pause(contended)
+		} else if inBubble() {
+			runtime.Gosched() // time stands still there while somebody waits for a mutex
 		} else {
 			time.Sleep(asleep)
 		}
@@ -56,6 +59,10 @@ func (g *gate) lockSlow() uint64 {
 		}
 	}
 }
+
+// inBubble reports whether the caller is in a bubble of testing/synctest, where it is always 2000. A
+// clock that is wrong by so much costs some spinning, and the net for mailboxes that are forgotten.
+func inBubble() bool { return time.Now().Year() == 2000 }
 
 //go:noinline
 func pause(turns int) {

@@ -5,7 +5,6 @@ import (
 	"iter"
 	"reflect"
 	"runtime"
-	"time"
 )
 
 // A Mailbox receives the events of the channels it subscribes to. Mailbox[any] takes every event;
@@ -50,10 +49,8 @@ type Message[E any] struct {
 func NewMailbox[E any](ctx context.Context, s *Server, opts *MailboxOptions) *Mailbox[E] {
 	in := newInner[E](ctx, s, opts, caller())
 	m := &Mailbox[E]{in: in}
-	// Cleanups run outside of any synctest bubble, and may not touch the channels of one: there the
-	// net is not stretched. Only there is it 2000; a clock that is wrong by so much loses the net, no
-	// more.
-	if !in.ended.Load() && time.Now().Year() != 2000 {
+	// Cleanups run outside of any synctest bubble, and may not touch the channels of one.
+	if !in.ended.Load() && !inBubble() {
 		runtime.AddCleanup(m, func(b *box) { b.srv.endBox(b, ErrAbandoned) }, &in.box)
 	}
 	return m

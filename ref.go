@@ -38,7 +38,8 @@ type subscription struct {
 	ended   atomic.Bool // no message of this Ref any more
 
 	count tally  // what came through the ring; guarded by its mu
-	lost  uint64 // missed and not reported yet; guarded by the ring's mu
+	lost  uint64 // missed before the oldest in the ring; guarded by the ring's mu
+	owed  uint64 // missed before the next that comes; likewise
 
 	// Guarded by Server.mu.
 	cur      *cursor    // while it reads its log in place

@@ -107,10 +107,9 @@ func (r *ring[E]) push(sub *subscription, name any, seq uint64, event E) (wake b
 	case DropNewest:
 		if r.n >= r.box.capacity {
 			sub.count.missed++
-			sub.lost++
+			sub.owed++
 			return false
 		}
-		rec.missed, sub.lost = sub.lost, 0
 	case DropOldest:
 		if r.n >= r.box.capacity {
 			if old := r.slot(0); !old.sub.ended.Load() {
@@ -122,6 +121,8 @@ func (r *ring[E]) push(sub *subscription, name any, seq uint64, event E) (wake b
 			r.removeAt(0)
 		}
 	}
+	rec.missed += sub.owed
+	sub.owed = 0
 	r.add(rec)
 	r.count.Store(int64(r.n)) // not before: one that takes another's place must not look like an empty ring
 	return was == 0
@@ -143,10 +144,8 @@ func (r *ring[E]) pop(msg *Message[E]) (channel any, ok bool) {
 	}
 	rec := *r.slot(0)
 	sub := rec.sub
-	if r.box.overflow != DropNewest {
-		rec.missed += sub.lost
-		sub.lost = 0
-	}
+	rec.missed += sub.lost
+	sub.lost = 0
 	sub.count.received++
 	r.removeAt(0)
 	r.count.Store(int64(r.n))
@@ -189,7 +188,7 @@ func (r *ring[E]) adopt(sub *subscription, count tally, lost uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	sub.count.add(count)
-	sub.lost += lost
+	sub.owed += lost
 }
 
 // purge takes out what subscriptions that have ended did not read, and returns sub's closing tally.

@@ -47,6 +47,7 @@ byte here;		/* subscribers that will still come or go */
 inline lock()   { !mu -> mu = 1 }
 inline unlock() { mu = 0 }
 
+/* A number for a log, and for the topic of a name that is not declared. */
 inline number() {
 	new = 1;
 	do
@@ -55,31 +56,26 @@ inline number() {
 	od
 }
 
-/* topicLocked, if the name has no topic. */
-inline topic() {
-	if
-	:: names == 0 -> d_step { number(); names = new; new = 0 }
-	:: else
-	fi
-}
-
-/* openLocked, if the topic has no log. */
+/* topicLocked and openLocked, if the name has no log. A topic is live before it can be found. */
 inline open() {
 	if
 	:: live[names] == 0 ->
 		d_step {
-#ifdef DECLARED
 			number();
-#else
-			new = names;
-#endif
 			closed[new] = 0;
 			forwards[new] = patterns;
 			alive++;
 			assert(alive == 1);	/* at most one live log */
-			live[names] = new;
-			new = 0
+#ifdef DECLARED
+			live[names] = new
+#else
+			live[new] = new
+#endif
 		}
+#ifndef DECLARED
+		names = new;
+#endif
+		new = 0
 	:: else
 	fi
 }
@@ -102,7 +98,7 @@ proctype Sub(byte i)
 
 	do
 	:: true ->
-		atomic { lock(); topic() }
+		atomic { lock() }
 		open();
 #ifdef ORIG
 		d_step { log = live[names]; unlock() }
@@ -215,8 +211,16 @@ proctype Send()
 	l = live[names];
 	if :: l != 0 -> append() :: else fi;
 #else
-	t = names;
-look:	if :: t != 0 -> l = live[t] :: else fi;
+look:	t = names;
+	if
+	:: t == 0 ->
+		if :: !patterns -> goto sent :: else fi;
+		atomic { lock(); if :: !patterns -> unlock(); goto sent :: else fi }	/* discover */
+		open();
+		d_step { t = names; unlock() }
+	:: else
+	fi;
+	l = live[t];
 	if
 	:: l != 0 ->
 		append();
@@ -226,20 +230,12 @@ look:	if :: t != 0 -> l = live[t] :: else fi;
 		if :: ok -> goto sent :: else fi
 	:: else ->
 #ifdef NILQUITS
-		if :: t != 0 -> goto sent :: else fi
+		goto sent
 #else
 		skip
 #endif
 	fi;
-	/* Nobody listens, or the log is just being opened or closed. That makes a difference to a pattern,
-	 * and only to a pattern: ask discover. */
-	atomic { t = 0; l = 0; if :: !patterns -> goto sent :: else fi }
-	atomic {
-		lock();
-		if :: !patterns -> unlock(); goto sent :: else -> topic() fi
-	}
-	open();
-	d_step { t = names; unlock() }
+	d_step { t = 0; l = 0 }
 	goto look;
 sent:
 #endif
@@ -255,7 +251,7 @@ proctype Sends()
 	byte new;
 
 end:	do
-	:: atomic { patterns && names == 0 && !mu -> lock(); topic() }
+	:: atomic { patterns && names == 0 && !mu -> lock() }
 		open();
 		unlock()
 	od

@@ -5,7 +5,13 @@
  * all that happens under one gate, or under the ring's mutex. A sender needs only the log's gate, so
  * that one is part of the steps; the cursor's gate is a lock, and Server.mu is another.
  *
- * One of these breaks it: -DNOPASS -DARMLATE -DRESTEARLY -DBACKLATE
+ *	-DCANCEL  the context of one reader may end
+ *	-DLOOP    one reader is a loop over Messages, which takes batches and may be left
+ *	-DPOLL    one reader selects on Ready and calls TryReceive
+ *	-DSECOND  the mailbox gets a second subscription, and so reads from its ring
+ *	-DLIVE    check that all ends well, given that no goroutine is held up for ever
+ *
+ * One of these breaks it: -DNOPASS -DARMLATE -DNORESTORE -DBACKLATE
  */
 #ifndef EVENTS
 #define EVENTS	3	/* of two senders; three at most */
@@ -33,8 +39,8 @@ bit ended;
 bit over;		/* Close has returned… */
 bit early;		/* …and was called at any time, otherwise when everything had been received */
 
+bit polled;		/* somebody has used Ready */
 byte got;		/* the set of events received */
-byte inHand;		/* the set of those that loops have taken and not received yet */
 bit cancelled;		/* the context of the reader that is not steady */
 
 inline signal() { token = 1 }
@@ -45,16 +51,8 @@ inline receive(e) {
 	got = got | bit(e)
 }
 
-/* log.restLocked: when everything has been read the slots are cleared, unless a loop may still give some
- * back. */
-inline rest() {
-	if
-#ifndef RESTEARLY
-	:: inHand != 0
-#endif
-	:: else -> cleared = bit(pos) - 1
-	fi
-}
+/* log.restLocked: when everything has been read the slots are cleared. */
+inline rest() { cleared = bit(pos) - 1 }
 
 /* cursor.arm: none says that there is nothing to read, and that the next event will signal. */
 inline arm() {
@@ -79,7 +77,7 @@ inline idle() {
 inline passOn() {
 #ifndef NOPASS
 	if
-	:: waiters > 0 ->
+	:: waiters > 0 || polled ->
 		idle();
 		if :: !none -> signal() :: else fi;
 		none = 0
@@ -90,7 +88,7 @@ inline passOn() {
 #endif
 }
 
-/* take: a loop gets a batch in its hand, a single Receive has received its event. */
+/* take: a loop gets a batch into its hand, others have received their event. */
 inline take() {
 	if
 	:: cur -> atomic {
@@ -98,10 +96,7 @@ inline take() {
 		do
 		:: pos < head && !closed && n < (loop -> BATCH : 1) ->
 			assert(!(cleared & bit(pos)));	/* what was sent, not a cleared slot */
-			if
-			:: loop -> hand = hand | bit(pos); inHand = inHand | bit(pos); last = pos + 1
-			:: else -> receive(pos)
-			fi;
+			if :: loop -> hand = hand | bit(pos); last = pos + 1 :: else -> receive(pos) fi;
 			pos++;
 			n++
 		:: else -> break
@@ -111,57 +106,70 @@ inline take() {
 	fi
 }
 
-/* ring.pop */
+/* ring.pop. The ring is a set here: the least event comes first. */
 inline pop() {
 	atomic {
 		if
-		:: ring & bit(0) -> receive(0); ring = ring & ~bit(0); n = 1
-		:: !(ring & bit(0)) && (ring & bit(1)) -> receive(1); ring = ring & ~bit(1); n = 1
-		:: !(ring & 3) && (ring & bit(2)) -> receive(2); ring = ring & ~bit(2); n = 1
+		:: ring != 0 ->
+			e = 0;
+			do :: ring & bit(e) -> break :: else -> e++ od;
+			ring = ring & ~bit(e);
+			if
+			:: ended			/* discarded */
+			:: !ended && loop -> hand = bit(e); n = 1
+			:: !ended && !loop -> receive(e); n = 1
+			fi;
+			e = 0
 		:: else
 		fi
 	}
 }
 
-/* One event of the hand. */
+inline next() {
+	pop();
+	if :: n == 0 -> take() :: else fi;
+	if :: n == 0 -> pop() :: else fi
+}
+
+/* hand.step */
 inline visit() {
 	d_step {
 		e = 0;
 		do :: hand & bit(e) -> break :: else -> e++ od;
 		receive(e);
 		hand = hand & ~bit(e);
-		inHand = inHand & ~bit(e);
 		n--;
 		e = 0
 	}
 }
 
-inline emptyHand() { inHand = inHand & ~hand; hand = 0 }
-
-/* hand.drop: the n events before position last go back, to the cursor if nobody has read on since, and
- * otherwise to the ring. */
+/* hand.drop: the n events before position last go back, to the cursor they came from if it has not moved,
+ * and otherwise to the ring. */
 inline drop() {
 	atomic {
 		!gate ->
-		back = !closed && pos == last;
-		if :: back -> pos = pos - n; emptyHand() :: else fi
+		back = !closed && last != 0 && pos == last;
+		if
+		:: back ->
+			pos = pos - n;
+			armed = 0;
+#ifndef NORESTORE
+			if :: cleared > bit(pos) - 1 -> cleared = bit(pos) - 1 :: else fi
+#endif
+		:: else
+		fi
 	}
 	if
 	:: back -> signal()
-	:: !back && ended -> d_step { emptyHand() }
-	:: else ->
-		d_step {			/* ring.unshift */
-			if
-#ifndef BACKLATE
-			:: ended
+#ifdef BACKLATE
+	:: !back && !ended -> ring = ring | hand; signal()
+	:: !back && ended
+#else
+	:: !back -> atomic { back = !ended; if :: back -> ring = ring | hand :: else fi }
+		if :: back -> signal() :: else fi
 #endif
-			:: else -> ring = ring | hand
-			fi;
-			emptyHand()
-		}
-		signal()
 	fi;
-	n = 0; back = 0; last = 0
+	d_step { hand = 0; n = 0; back = 0; last = 0 }
 }
 
 /* What the reader that is not steady does with an event: it may be busy for as long as there are
@@ -194,8 +202,7 @@ proctype Reader(bit steady)
 again:	do
 	:: !steady && cancelled -> passOn(); goto out
 	:: else ->
-		take();
-		if :: n == 0 -> pop() :: else fi;
+		next();
 		if
 		:: n > 0 ->
 			passOn();
@@ -225,6 +232,40 @@ again:	do
 leave:	if :: hand != 0 -> drop() :: else -> n = 0; last = 0 fi;
 	if :: goto again :: true fi;
 out:	skip
+}
+
+/* This one is steady. */
+proctype Poller()
+{
+	byte n, hand, last, e;
+	bit loop, none;
+
+	do
+	:: ended -> break
+	:: else ->
+		polled = 1;			/* Ready */
+		idle();
+		if :: !none -> signal() :: else fi;
+		none = 0;
+		atomic { token -> token = 0 }
+		do				/* TryReceive, until there is nothing */
+		:: true ->
+			next();
+			if
+			:: n == 0 ->
+				idle();
+				if :: !none -> next() :: else fi;
+				none = 0
+			:: else
+			fi;
+			if
+			:: n == 0 && ended -> signal()
+			:: n == 0 && !ended
+			:: n > 0 -> passOn()
+			fi;
+			if :: n == 0 -> break :: else -> n = 0 fi
+		od
+	od
 }
 
 proctype Sender()
@@ -285,7 +326,12 @@ proctype Cancel() { cancelled = 1 }
 init
 {
 	atomic {
-		run Reader(0); run Reader(1);
+		run Reader(0);
+#ifdef POLL
+		run Poller();
+#else
+		run Reader(1);
+#endif
 		run Sender(); run Sender();
 		if :: early = 1 :: true fi;
 #ifdef SECOND
