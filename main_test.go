@@ -3,7 +3,6 @@ package earshot_test
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -17,17 +16,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var knownBugs = flag.Bool("known-bugs", false, "run the tests of bugs that are known and not fixed")
-
-// knownBug skips a test that fails for a reason that is known, until that is mended. Whoever mends it
-// deletes the call.
-func knownBug(t testing.TB, what string) {
-	t.Helper()
-	if !*knownBugs {
-		t.Skip("KNOWN BUG: " + what + " (run with -known-bugs)")
-	}
-}
 
 // patience is how long a test waits for what has to happen before it calls that a deadlock. It is
 // no measure of speed: a loaded machine may take seconds for what takes microseconds.

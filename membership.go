@@ -328,6 +328,10 @@ func (s *Server) endBoxLocked(b *box, reason error) {
 	}
 	if s.logger != nil && (reason == ErrTooSlow || reason == ErrAbandoned) {
 		who := b.who()
-		s.laterLocked(func() { s.logger.Warn("earshot: subscriber ended", "subscriber", who, "reason", reason) })
+		s.wg.Add(1) // a log may block, and nothing else may wait for it
+		go func() {
+			defer s.wg.Done()
+			contain(func() { s.logger.Warn("earshot: subscriber ended", "subscriber", who, "reason", reason) })
+		}()
 	}
 }

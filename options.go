@@ -8,7 +8,7 @@ import (
 
 // Options configure a [Server]. A nil *Options is ready to use.
 type Options struct {
-	// Logger is told about handlers that panic, subscribers that are evicted or abandoned, and
+	// Logger may block without keeping anybody but its own caller. It is told about handlers that panic, subscribers that are evicted or abandoned, and
 	// functions that are given up. nil means that nothing is logged; the same facts are events on
 	// Server.Lifecycle.
 	Logger *slog.Logger

@@ -225,7 +225,6 @@ func TestP7_FromTheLogger(t *testing.T) {
 
 // A logger that blocks, or panics, holds up whoever made it log, and nobody else.
 func TestP6_LoggerThatBlocks(t *testing.T) {
-	knownBug(t, "server.go unlock: what others have queued (the ends of contexts) waits for the logger, for ever after a panic")
 	for _, panics := range []bool{false, true} {
 		release := make(chan struct{})
 		s := earshot.NewServer(&earshot.Options{Logger: slog.New(slog.NewTextHandler(writer(func([]byte) {

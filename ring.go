@@ -18,7 +18,6 @@ type ring[E any] struct {
 	high   int
 	count  atomic.Int64 // n, for those who only want to know if there is something
 	pushed uint64       // number of the newest record
-	hand   uint64       // number of the record a loop is busy with, 0 if none
 }
 
 type record[E any] struct {

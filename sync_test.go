@@ -195,7 +195,6 @@ func TestSyncWhenALoopGivesBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.last == 4 {
-				knownBug(t, "sync.go reached: once a mark is taken, what a loop gives back is not waited for")
 			}
 			synctest.Test(t, func(t *testing.T) {
 				s := newServer(t)

@@ -13,7 +13,6 @@ import (
 // In a synctest bubble, Wait returns when nothing more happens, and time stands still until then: what
 // contends for a channel must not look asleep, or users' tests see states in which nobody rests.
 func TestContentionIsNotRest(t *testing.T) {
-	knownBug(t, "gate.go lockSlow calls time.Sleep: in a bubble its clock stands still, and synctest.Wait takes the loser for idle; this makes every synctest test flaky")
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
 			s := newServer(t)

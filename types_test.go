@@ -50,7 +50,6 @@ func TestNilEvents(t *testing.T) {
 		}
 	})
 	t.Run("another interface", func(t *testing.T) {
-		knownBug(t, "cursor.go as lets a nil event through for any only: a Channel[error] loses nil")
 		s := newServer(t)
 		c := earshot.NewChannel[error](s, "x", nil)
 		var boxes []*earshot.Mailbox[error]

@@ -11,10 +11,13 @@
  *	-DSECOND  the mailbox gets a second subscription, and so reads from its ring
  *	-DLIVE    check that all ends well, given that no goroutine is held up for ever
  *
- * One of these breaks it: -DNOPASS -DARMLATE -DNORESTORE -DBACKLATE
+ * One of these breaks it: -DNOPASS -DARMLATE -DNOPOLL -DNORESTORE -DBACKLATE
  */
 #ifndef EVENTS
-#define EVENTS	3	/* of two senders; three at most */
+#define EVENTS	3
+#endif
+#ifndef SENDERS
+#define SENDERS	2	/* together they send so many */
 #endif
 #define BATCH	2	/* events that a loop takes at a time */
 #define bit(e)	(1 << (e))
@@ -77,7 +80,11 @@ inline idle() {
 inline passOn() {
 #ifndef NOPASS
 	if
+#ifdef NOPOLL
+	:: waiters > 0 ->
+#else
 	:: waiters > 0 || polled ->
+#endif
 		idle();
 		if :: !none -> signal() :: else fi;
 		none = 0
@@ -115,9 +122,12 @@ inline pop() {
 			do :: ring & bit(e) -> break :: else -> e++ od;
 			ring = ring & ~bit(e);
 			if
+#ifndef BACKLATE
 			:: ended			/* discarded */
-			:: !ended && loop -> hand = bit(e); n = 1
-			:: !ended && !loop -> receive(e); n = 1
+#endif
+			:: else ->
+				n = 1;
+				if :: loop -> hand = bit(e) :: else -> receive(e) fi
 			fi;
 			e = 0
 		:: else
@@ -128,7 +138,7 @@ inline pop() {
 inline next() {
 	pop();
 	if :: n == 0 -> take() :: else fi;
-	if :: n == 0 -> pop() :: else fi
+	if :: n == 0 && loop -> pop() :: else fi
 }
 
 /* hand.step */
@@ -179,9 +189,6 @@ inline handle() {
 	:: !steady ->
 		if
 		:: true -> (got | hand) == ALL || ended
-		:: true
-		fi;
-		if
 		:: goto leave
 		:: true
 		fi
@@ -325,6 +332,8 @@ proctype Cancel() { cancelled = 1 }
 
 init
 {
+	byte i;
+
 	atomic {
 		run Reader(0);
 #ifdef POLL
@@ -332,14 +341,14 @@ init
 #else
 		run Reader(1);
 #endif
-		run Sender(); run Sender();
-		if :: early = 1 :: true fi;
+		do :: i < SENDERS -> run Sender(); i++ :: else -> break od;
 #ifdef SECOND
 		run Second();
 #endif
 #ifdef CANCEL
 		run Cancel();
 #endif
+		if :: early = 1 :: true fi;
 		run Close()
 	}
 }
