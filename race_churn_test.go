@@ -175,6 +175,7 @@ func TestChurnDuringSends(t *testing.T) {
 					m.Close()
 				}
 				cancel()
+				runtime.Gosched() // on one processor, too, this is not about who gets it
 			}
 		})
 	}

@@ -99,10 +99,14 @@ proctype Sub(byte i)
 	do
 	:: true ->
 		atomic { lock() }
-		open();
 #ifdef ORIG
 		d_step { log = live[names]; unlock() }
 		atomic { lock() }
+		if :: log == 0 -> open(); log = live[names] :: else fi;
+		unlock();
+		atomic { lock() }
+#else
+		open();
 #endif
 		atomic {			/* join, and subscribe returns */
 #ifndef ORIG
