@@ -103,15 +103,23 @@ func TestP12_ForgottenServer(t *testing.T) {
 
 // A mailbox that a synctest bubble has left behind must not take the program down when it is collected,
 // which happens outside the bubble.
-func TestP12_AbandonedInABubble(t *testing.T) {
+func TestP12_AbandonedInABubble(t *testing.T) { abandonInABubble(t, 0) }
+
+func TestP12_AbandonedInABubbleYearsLater(t *testing.T) {
+	t.Skip("KNOWN BUG: gate.go inBubble takes a bubble for none once its clock has passed the year 2000")
+	abandonInABubble(t, 100*365*24*time.Hour)
+}
+
+func abandonInABubble(t *testing.T, later time.Duration) {
 	if os.Getenv("EARSHOT_ABANDON") == "" { // the fatal error cannot be recovered from: let a child have it
-		cmd := exec.Command(os.Args[0], "-test.run=^TestP12_AbandonedInABubble$")
+		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
 		cmd.Env = append(os.Environ(), "EARSHOT_ABANDON=1")
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", out)
 		return
 	}
 	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(later)
 		s := earshot.NewServer(nil)
 		m := earshot.NewMailbox[int](context.Background(), s, nil)
 		subscribe(t, m, "x")

@@ -358,7 +358,8 @@ func restore[E any](cu *cursor, left []E, from uint64) {
 	}
 	l.retripLocked()
 	if from < l.cleared {
-		for i, e := range left {
+		// Only those: somebody else may be reading the others.
+		for i, e := range left[:min(uint64(len(left)), l.cleared-from)] {
 			cu.block.slots.set(from+uint64(i)-cu.block.base, e)
 		}
 		l.cleared = from

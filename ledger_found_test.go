@@ -63,30 +63,42 @@ func TestLoopGivesBackBetweenTypes(t *testing.T) {
 	require.Equal(t, uint64(8), m.Stats().Mismatched)
 }
 
-// TestMissedAfterWhatWasGivenBack: what a mailbox had lost when it began to get copies was told with an
-// older event, one that a loop gave back (P11).
+// TestMissedAfterWhatWasGivenBack: what a mailbox had lost when it began to get copies, or lost among
+// those, was told with an older event, one that a loop gave back (P11).
 func TestMissedAfterWhatWasGivenBack(t *testing.T) {
-	s := newServer(t)
-	c := earshot.NewChannel[int](s, "x", nil)
-	m, _ := listen[int](t, s, "x", &earshot.MailboxOptions{Capacity: 64})
-	for i := range 4 {
-		c.Send(i + 1)
+	for name, before := range map[string]bool{"lost before": true, "lost after": false} {
+		t.Run(name, func(t *testing.T) {
+			if !before {
+				t.Skip("KNOWN BUG: ring.go unshift leaves sub.lost to be told with what is given back, which is older than the loss")
+			}
+			s := newServer(t)
+			c := earshot.NewChannel[int](s, "x", nil)
+			m, _ := listen[int](t, s, "x", &earshot.MailboxOptions{Capacity: 64})
+			for i := range 4 {
+				c.Send(i + 1)
+			}
+			for range m.Messages(t.Context()) { // which takes all four
+				if !before {
+					subscribe(t, m, "y")
+				}
+				for i := range 200 {
+					c.Send(i + 5)
+				}
+				if before {
+					subscribe(t, m, "y")
+				}
+				break
+			}
+			var missed uint64
+			last := uint64(1)
+			for _, msg := range drain(m) {
+				require.Equal(t, msg.Seq-last-1, msg.Missed, "seq %d after %d", msg.Seq, last)
+				last = msg.Seq
+				missed += msg.Missed
+			}
+			require.Equal(t, missed, m.Stats().Missed)
+		})
 	}
-	for range m.Messages(t.Context()) { // which takes all four
-		for i := range 200 {
-			c.Send(i + 5)
-		}
-		subscribe(t, m, "y")
-		break
-	}
-	var missed uint64
-	last := uint64(1)
-	for _, msg := range drain(m) {
-		require.Equal(t, msg.Seq-last-1, msg.Missed, "seq %d after %d", msg.Seq, last)
-		last = msg.Seq
-		missed += msg.Missed
-	}
-	require.Equal(t, missed, m.Stats().Missed)
 }
 
 // TestReplayDeclaredLate: a channel declared with Replay while it was live replayed what had been

@@ -35,6 +35,10 @@ func TestP5_MonitorTargets(t *testing.T) {
 	require.Equal(t, want, oneDown(t, s.Monitor(ref)), "of a dead subscription")
 	m.Close()
 	require.Equal(t, want, oneDown(t, s.Monitor(ref)), "the first reason stays")
+	m, ref = listen[int](t, s, "x", nil)
+	m.Close()
+	require.NoError(t, s.Unsubscribe(ref))
+	require.Equal(t, earshot.ErrClosed, oneDown(t, s.Monitor(ref)).Reason, "the first reason stays")
 
 	require.ErrorIs(t, oneDown(t, s.Monitor(earshot.Ref{})).Reason, earshot.ErrUnknownRef)
 	_, foreign := listen[int](t, other, "x", nil)

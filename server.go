@@ -3,6 +3,7 @@ package earshot
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,6 +105,7 @@ func sendNamed[K comparable, E any](s *Server, name K, event E) {
 		} else if t.declared {
 			return
 		}
+		runtime.Gosched() // whoever closes it may be waiting for this processor
 	}
 }
 

@@ -87,6 +87,7 @@ func TestSLO07_Recovered(t *testing.T) {
 			require.Equal(t, ref, e.Ref)
 			require.False(t, e.Recovered)
 			require.Equal(t, 20, e.Depth)
+			synctest.Wait() // the watch looks at this moment too
 			drain(stuck)
 			e = receive(t, slow).Event
 			require.Equal(t, ref, e.Ref)

@@ -194,8 +194,6 @@ func TestSyncWhenALoopGivesBack(t *testing.T) {
 		"and an event from it": {func(s *earshot.Server, m *earshot.Mailbox[int]) { m.Subscribe("y"); sendInts(s, "y", 5, 5) }, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if test.last == 4 {
-			}
 			synctest.Test(t, func(t *testing.T) {
 				s := newServer(t)
 				earshot.NewChannel[int](s, "x", nil)

@@ -13,8 +13,17 @@ import (
 // In a synctest bubble, Wait returns when nothing more happens, and time stands still until then: what
 // contends for a channel must not look asleep, or users' tests see states in which nobody rests.
 func TestContentionIsNotRest(t *testing.T) {
+	t.Run("at once", func(t *testing.T) { contend(t, 0) })
+	t.Run("years later", func(t *testing.T) {
+		t.Skip("KNOWN BUG: gate.go inBubble takes a bubble for none once its clock has passed the year 2000")
+		contend(t, 100*365*24*time.Hour)
+	})
+}
+
+func contend(t *testing.T, later time.Duration) {
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(later)
 			s := newServer(t)
 			m, _ := listen[int](t, s, "x", &earshot.MailboxOptions{Overflow: earshot.Unbounded})
 			const senders, each = 8, 3000
