@@ -55,7 +55,8 @@ func TestLastLeaveAndSubscribe(t *testing.T) {
 			if id < 2 {
 				name = "undeclared"
 			}
-			m := earshot.NewMailbox[int](context.Background(), s, nil)
+			// Unbounded: whoever loses its processor here for long may be sent more than 4096.
+			m := earshot.NewMailbox[int](context.Background(), s, &earshot.MailboxOptions{Overflow: earshot.Unbounded})
 			defer m.Close()
 			for i := range n {
 				ref, err := m.Subscribe(name)

@@ -168,6 +168,16 @@ func (r *ring[E]) unshift(sub *subscription, name any, seq, missed uint64, left 
 	} else {
 		sub.count.offered += n
 	}
+	// What the ring has lost of this subscription came after them: the next message but these tells it.
+	lost := sub.lost
+	sub.lost = 0
+	for i := 0; lost > 0 && i < r.n; i++ {
+		if rec := r.slot(i); rec.sub == sub {
+			rec.missed += lost
+			lost = 0
+		}
+	}
+	sub.owed += lost
 	slots := make([]record[E], 0, r.n+len(left))
 	for i, e := range left {
 		slots = append(slots, record[E]{sub: sub, name: name, seq: seq + uint64(i), missed: missed, event: e})
