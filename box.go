@@ -33,6 +33,7 @@ type box struct {
 	high  int              // largest backlog of a cursor that has left
 
 	// Guarded by Server.mu.
+	taps       bool // belongs to a Tap
 	subs       []*subscription
 	ringed     bool // reads from its ring for good
 	err        error

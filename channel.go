@@ -58,8 +58,7 @@ func NewChannel[E any](s *Server, name any, opts *ChannelOptions) *Channel[E] {
 			}
 			delete(s.unheard, old)
 		}
-		text, ok := name.(string)
-		if ok && s.state != stopped && c.live.Load() == nil && s.matchAny(text) {
+		if s.state != stopped && c.live.Load() == nil && s.anyHears(name) {
 			s.openLocked(&c.topic)
 		}
 		s.names.store(&c.topic)

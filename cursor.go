@@ -264,7 +264,7 @@ func (cu *cursor) leave(to *forward) tally {
 		l.limit = 0
 	}
 	l.keepStale = l.keepStale || cu.keep == l.keep
-	if len(l.cursors) == 0 && l.replay == 0 {
+	if len(l.cursors)+len(l.wires) == 0 && l.replay == 0 {
 		l.dropBlocksLocked()
 	} else if len(l.armed) == len(l.cursors) {
 		l.restLocked(h)
@@ -357,7 +357,7 @@ func restore[E any](cu *cursor, left []E, from uint64) {
 		l.limit = 0
 	}
 	l.retripLocked()
-	if from < l.cleared {
+	if from < l.cleared && !cu.block.lent {
 		// Only those: somebody else may be reading the others.
 		for i, e := range left[:min(uint64(len(left)), l.cleared-from)] {
 			cu.block.slots.set(from+uint64(i)-cu.block.base, e)

@@ -37,7 +37,7 @@ func (s *Server) addProducer(t *topic, run func(context.Context)) (stop func()) 
 func (p *producer) startLocked() {
 	t := p.topic
 	l := t.live.Load()
-	if l == nil || len(l.cursors)+len(l.forwards) == 0 || p.running || p.removed || p.ran == t.interval {
+	if l == nil || l.listeners() == 0 || p.running || p.removed || p.ran == t.interval {
 		return
 	}
 	var ctx context.Context

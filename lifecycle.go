@@ -81,7 +81,7 @@ func (s *Server) announceSubLocked(kind LifecycleKind, sub *subscription) {
 
 // internal reports whether a subscription is to the server's own channels.
 func (sub *subscription) internal() bool {
-	return sub.pattern != nil && sub.pattern.internal || ownName(sub.name)
+	return sub.box.taps || sub.pattern != nil && sub.pattern.internal || ownName(sub.name)
 }
 
 func ownName(name any) bool { return name == any(LifecycleChannel) || name == any(SlowChannel) }

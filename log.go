@@ -34,6 +34,7 @@ type log struct {
 	freshFix  int        // …and those of them that may not lose anything
 	armed     []*cursor  // cursors that have read everything and want to be told
 	forwards  []*forward // who gets a copy in a ring
+	wires     []*wire    // whose taps hear of it; not changed in place
 	limit     uint64     // the position at which a cursor with a limit may be full
 	limited   int        // cursors with a limit
 	ringWait  int        // forwards whose ring may refuse
@@ -43,11 +44,17 @@ type log struct {
 	opened    int        // blocks opened since everything had been read
 	replay    uint64     // events kept for those who come later
 	closed    bool
+	wire      *wire // the one whose log this is, or nil
 }
+
+// listeners returns how many there are. It is guarded by Server.mu as they are.
+func (l *log) listeners() int { return len(l.cursors) + len(l.forwards) + len(l.wires) }
 
 // slots is a block's typed side; *chunk[E] implements it.
 type slots interface {
 	at(i uint64) any
+	get(pos uint64) any             // of a lent block, without any lock
+	value(pos uint64) reflect.Value // likewise
 	set(i uint64, event any)
 	clear(from, to int)
 	size() int
@@ -62,6 +69,7 @@ type block struct {
 	held  int // cursors standing in it
 	fix   int // those of them that may not lose anything
 	slots slots
+	lent  bool // taps refer to its events: it is never cleared nor used again
 }
 
 type chunk[E any] struct {
@@ -70,9 +78,12 @@ type chunk[E any] struct {
 }
 
 func (c *chunk[E]) at(i uint64) any         { return c.ev[i] }
+func (c *chunk[E]) get(pos uint64) any      { return c.ev[pos-c.base] }
 func (c *chunk[E]) set(i uint64, event any) { c.ev[i], _ = as[E](event) }
 func (c *chunk[E]) clear(from, to int)      { clear(c.ev[from:to]) }
 func (c *chunk[E]) size() int               { return len(c.ev) }
+
+func (c *chunk[E]) value(pos uint64) reflect.Value { return reflect.ValueOf(&c.ev[pos-c.base]).Elem() }
 
 const (
 	firstBlock    = 8       // slots; a quiet channel stays small
@@ -126,7 +137,8 @@ func sendSlow[E any](ctx context.Context, l *log, h uint64, event E) (bool, erro
 		}
 		h = l.head.lock()
 	}
-	if len(l.cursors) > 0 || l.replay > 0 {
+	var wake wakeList
+	if len(l.cursors) > 0 || l.replay > 0 || len(l.wires) > 0 {
 		c, ok := l.slots.(*chunk[E])
 		if !ok && (l.slots != nil || l.boxed.Load()) {
 			if _, boxed := any((*E)(nil)).(*any); !boxed {
@@ -144,8 +156,10 @@ func sendSlow[E any](ctx context.Context, l *log, h uint64, event E) (bool, erro
 			c = openBlock[E](l, h)
 		}
 		c.ev[h-c.base] = event
+		if len(l.wires) > 0 {
+			l.tellWires(&c.block, h, &wake)
+		}
 	}
-	var wake wakeList
 	if len(l.forwards) > 0 {
 		forwardAll(l, h, event, &wake)
 	}
@@ -226,7 +240,7 @@ func (l *log) trimLocked(h uint64) {
 			break
 		}
 		l.adrift += b.held
-		if b.held == 0 && len(l.free) < room && b.slots.size() >= size {
+		if b.held == 0 && !b.lent && len(l.free) < room && b.slots.size() >= size {
 			b.slots.clear(0, size)
 			l.free = append(l.free, b)
 		}
@@ -254,7 +268,7 @@ func (l *log) keepLocked() uint64 {
 
 // retripLocked says how far sends may go on without the slow path.
 func (l *log) retripLocked() {
-	if l.slots == nil || len(l.armed) > 0 || len(l.forwards) > 0 || l.closed {
+	if l.slots == nil || len(l.armed) > 0 || len(l.forwards) > 0 || len(l.wires) > 0 || l.closed {
 		l.trip = 0
 		return
 	}
@@ -265,7 +279,7 @@ func (l *log) retripLocked() {
 }
 
 // restLocked runs when every cursor has read everything: nothing in the log is needed any more, so
-// nothing may stay reachable through it.
+// nothing may stay reachable through it, but for the blocks that taps have heard from.
 func (l *log) restLocked(h uint64) {
 	l.opened = 0
 	upTo := h - min(h, l.replay)
@@ -275,7 +289,7 @@ func (l *log) restLocked(h uint64) {
 		if end <= l.cleared {
 			break
 		}
-		if end > b.base {
+		if end > b.base && !b.lent {
 			b.slots.clear(int(max(l.cleared, b.base)-b.base), int(end-b.base))
 		}
 	}

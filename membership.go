@@ -117,6 +117,15 @@ func (s *Server) openLocked(t *topic) *log {
 			}
 		}
 	}
+	if ws := s.wires(); len(ws) > 0 {
+		text := nameText(t.name)
+		for _, w := range ws {
+			if w.match(text) {
+				l.connect(w)
+				s.joinedLocked(l)
+			}
+		}
+	}
 	t.live.Store(l)
 	if !t.declared {
 		s.names.store(t) // not before: a send that finds it may rely on its being live
@@ -140,7 +149,7 @@ func (s *Server) closeLogLocked(l *log) {
 	h := l.head.lock()
 	l.closed = true
 	l.dropBlocksLocked()
-	l.forwards, l.ringWait = nil, 0
+	l.forwards, l.wires, l.ringWait = nil, nil, 0
 	l.retripLocked()
 	l.head.unlock(h)
 	delete(s.unheard, t)
@@ -259,7 +268,7 @@ func without[T comparable](list []T, gone T) []T {
 
 // joinedLocked and leftLocked follow a change in a log's number of subscribers.
 func (s *Server) joinedLocked(l *log) {
-	if t := l.topic.Load(); len(l.cursors)+len(l.forwards) == 1 {
+	if t := l.topic.Load(); l.listeners() == 1 {
 		t.interval++
 		for _, p := range t.producers {
 			p.startLocked()
@@ -268,10 +277,16 @@ func (s *Server) joinedLocked(l *log) {
 }
 
 func (s *Server) leftLocked(l *log) {
+	if l.wire != nil {
+		if len(l.cursors) == 0 {
+			s.unwireLocked(l.wire)
+		}
+		return
+	}
 	if l.closed {
 		return
 	}
-	if len(l.cursors)+len(l.forwards) > 0 {
+	if l.listeners() > 0 {
 		if len(l.cursors) == 0 && l.replay == 0 && s.onlyPatternsLocked(l) {
 			s.unheard[l.topic.Load()] = struct{}{}
 		}

@@ -30,7 +30,7 @@ func parsePattern(text string) (p *pattern, hint string) {
 			return nil, "segment " + quoteShort(s) + ` is neither "*", "**" nor plain text`
 		}
 	}
-	p.internal = strings.HasPrefix(text, ownChannels)
+	p.internal = isOwn(text)
 	return p, ""
 }
 
@@ -44,9 +44,11 @@ func quoteShort(s string) string {
 // ownChannels begins the names of the server's own channels.
 const ownChannels = "earshot."
 
+func isOwn(name string) bool { return strings.HasPrefix(name, ownChannels) }
+
 // match reports whether name matches. It does not allocate.
 func (p *pattern) match(name string) bool {
-	if strings.HasPrefix(name, ownChannels) && !p.internal {
+	if isOwn(name) && !p.internal {
 		return false
 	}
 	for i, want := range p.segments {
@@ -64,11 +66,32 @@ func (p *pattern) match(name string) bool {
 	return p.rest && name != ""
 }
 
-// matchAny reports whether some installed pattern matches name.
+// matchAny reports whether some installed pattern, or some tap, matches name.
 func (s *Server) matchAny(name string) bool {
+	for _, w := range s.wires() {
+		if w.match(name) {
+			return true
+		}
+	}
 	if ps := s.patterns.Load(); ps != nil {
 		for _, p := range *ps {
 			if p.match(name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// anyHears is matchAny for any name: patterns match strings only.
+func (s *Server) anyHears(name any) bool {
+	if text, ok := name.(string); ok {
+		return s.matchAny(text)
+	}
+	if ws := s.wires(); len(ws) > 0 {
+		text := nameText(name)
+		for _, w := range ws {
+			if w.match(text) {
 				return true
 			}
 		}
@@ -129,11 +152,19 @@ func (s *Server) setPatternsLocked(change func([]*pattern) []*pattern) {
 // without end needs memory without end otherwise.
 const manyUnheard = 1 << 14
 
-// discover brings a name to life that has no topic and that a pattern matches.
-func (s *Server) discover(name string) *topic {
+// discoverTerm is discover for a name that is not a string and may be unusable.
+func (s *Server) discoverTerm(name any) *topic {
+	if !usable(name) || !s.anyHears(name) {
+		return nil
+	}
+	return s.discover(name)
+}
+
+// discover brings a name to life that has no topic and that a pattern or a tap matches.
+func (s *Server) discover(name any) *topic {
 	s.mu.Lock()
 	defer s.unlock()
-	if s.state == stopped || !s.matchAny(name) {
+	if s.state == stopped || !s.anyHears(name) {
 		return nil
 	}
 	if t := find(&s.names, name); t != nil {

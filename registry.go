@@ -168,6 +168,13 @@ func (r *registry) countAll(n int32) {
 	}
 }
 
+// countEverything does so for every name, for a tap.
+func (r *registry) countEverything(n int32) {
+	for i := range r.cells {
+		r.cells[i].Add(n)
+	}
+}
+
 // usable reports whether a name can be found again: an interface, or a struct that holds one, may
 // panic when it is hashed, and NaN is not equal to itself.
 func usable(name any) (ok bool) {

@@ -15,6 +15,8 @@ import (
 type Server struct {
 	names    registry
 	patterns atomic.Pointer[[]*pattern] // copied on write, under mu
+	tapped   atomic.Pointer[[]*wire]    // likewise
+	clock    clock                      // for taps
 	logger   *slog.Logger
 	wg       sync.WaitGroup // the server's goroutines
 	watching atomic.Bool    // handlers count their turns, for the slow watch
@@ -88,11 +90,14 @@ func sendNamed[K comparable, E any](s *Server, name K, event E) {
 		t := find(&s.names, name)
 		if t == nil {
 			// Another name in the same cell is live, or there are patterns, which match strings only.
-			text, ok := any(name).(string)
-			if !ok || !s.matchAny(text) {
-				return
+			if text, ok := any(name).(string); ok {
+				if s.matchAny(text) {
+					t = s.discover(text)
+				}
+			} else if len(s.wires()) > 0 {
+				t = s.discoverTerm(name)
 			}
-			if t = s.discover(text); t == nil {
+			if t == nil {
 				return
 			}
 		}
@@ -117,8 +122,7 @@ func (s *Server) Listening(name any) bool {
 	if t := find(&s.names, name); t != nil {
 		return t.live.Load() != nil
 	}
-	text, ok := name.(string)
-	return ok && s.matchAny(text)
+	return usable(name) && s.anyHears(name)
 }
 
 // Unsubscribe ends a subscription. After it has returned no message of that Ref is received. It is

@@ -14,6 +14,7 @@ type ChannelStats struct {
 	Live        bool
 	MayBlock    bool
 	Replay      int
+	Tapped      bool
 	Subscribers int    // subscriptions, those by patterns included
 	Sent        uint64 // events since it came to life
 }
@@ -31,6 +32,7 @@ type SubscriptionStats struct {
 	Overflow   Overflow
 	Capacity   int
 	Depth      int    // events waiting
+	HighWater  int    // largest Depth of the mailbox seen
 	Offered    uint64 // events that were sent to it
 	Received   uint64
 	Missed     uint64 // lost by the mailbox's policy
@@ -60,6 +62,7 @@ func (s *Server) Channels() iter.Seq[ChannelStats] {
 			c := ChannelStats{Name: t.name, Doc: t.doc, Type: t.elem, Declared: t.declared, MayBlock: t.mayBlock, Replay: int(t.replay)}
 			if l := t.live.Load(); l != nil {
 				c.Live, c.Sent, c.Subscribers = true, l.head.pos(), len(l.cursors)+len(l.forwards)
+				c.Tapped = len(l.wires) > 0
 			}
 			all = append(all, c)
 			return true
@@ -80,7 +83,9 @@ func (s *Server) Subscriptions() iter.Seq[SubscriptionStats] {
 		var subs []*subscription
 		s.mu.Lock()
 		for b := s.boxes; b != nil; b = b.next {
-			subs = append(subs, b.subs...)
+			if !b.taps {
+				subs = append(subs, b.subs...)
+			}
 		}
 		s.unlock()
 		for _, sub := range subs {
@@ -140,9 +145,10 @@ func (sub *subscription) statsLocked() SubscriptionStats {
 		t.add(ct)
 		n += int(d)
 	}
+	_, high := b.depth()
 	return SubscriptionStats{
 		Ref: Ref{sub}, Channel: sub.name, Subscriber: b.who(), Site: sub.at.String(),
-		Overflow: b.overflow, Capacity: b.capacity, Depth: n,
+		Overflow: b.overflow, Capacity: b.capacity, Depth: n, HighWater: high,
 		Offered: t.offered, Received: t.received, Missed: t.missed, Discarded: t.discarded, Mismatched: t.mismatched,
 	}
 }

@@ -18,6 +18,9 @@ func (s *Server) Sync(ctx context.Context) error {
 	s.mu.Lock()
 	var marks []*mark
 	for b := s.boxes; b != nil; b = b.next {
+		if b.taps {
+			continue
+		}
 		m := &mark{box: b, cu: b.cur.Load(), ring: b.ring.newest()}
 		if m.cu != nil {
 			m.upTo = m.cu.log.head.pos()
