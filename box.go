@@ -142,6 +142,16 @@ func causeIfEnded(ctx context.Context) error {
 	return nil
 }
 
+// addPast adds to what became of the events of subscriptions that have ended.
+func (b *box) addPast(t tally) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.past.add(t)
+	if !b.taps {
+		b.srv.past.add(t)
+	}
+}
+
 // noteHigh keeps the largest backlog of a cursor that has left.
 func (b *box) noteHigh(cu *cursor) {
 	b.mu.Lock()

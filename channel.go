@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"runtime/pprof"
 )
 
 // A Channel is a handle on one name whose events have type E. Declare it once, keep it, use it often:
@@ -102,6 +103,18 @@ func (c *Channel[E]) sendLive(event E) {
 	}
 }
 
+// An anySender is a Channel[E] to those who do not know E.
+type anySender interface{ sendAny(event any) bool }
+
+// sendAny sends an event that is an E, and reports whether it is.
+func (c *Channel[E]) sendAny(event any) bool {
+	e, ok := event.(E)
+	if ok {
+		c.Send(e)
+	}
+	return ok
+}
+
 // SendFunc sends the event that the function makes. It is called only if somebody listens.
 func (c *Channel[E]) SendFunc(event func() E) {
 	if c.live.Load() != nil && event != nil {
@@ -163,8 +176,8 @@ func (c *Channel[E]) Events(ctx context.Context) iter.Seq[E] {
 // SpawnOptions.Restart says otherwise, when fn returns an error, panics, or calls runtime.Goexit; what
 // has not been handled is discarded then; of events in hand up to eight may still be handled when ctx has
 // ended. [Server.Monitor] tells when, and why. The context that fn is
-// given ends with the subscription, and carries the pprof labels earshot_channel and
-// earshot_subscriber, as the goroutine does. A restart goes on with the event after the one that
+// given ends with the subscription, and carries the pprof labels earshot_channel,
+// earshot_subscriber and earshot_ref, as the goroutine does. A restart goes on with the event after the one that
 // failed.
 //
 // Its errors are those of Mailbox.Subscribe, ErrNilFunc, and ErrBadOption.
@@ -207,6 +220,7 @@ func (c *Channel[E]) Handle(ctx context.Context, fn func(context.Context, Messag
 		return Ref{}, err
 	}
 	p.sub = ref.sub
+	p.ctx = pprof.WithLabels(p.ctx, pprof.Labels("earshot_ref", ref.String()))
 	go p.attempt()
 	return ref, nil
 }

@@ -357,7 +357,7 @@ func restore[E any](cu *cursor, left []E, from uint64) {
 		l.limit = 0
 	}
 	l.retripLocked()
-	if from < l.cleared && !cu.block.lent {
+	if from < l.cleared {
 		// Only those: somebody else may be reading the others.
 		for i, e := range left[:min(uint64(len(left)), l.cleared-from)] {
 			cu.block.slots.set(from+uint64(i)-cu.block.base, e)

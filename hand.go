@@ -183,12 +183,9 @@ func (h *hand[E]) drop() {
 		h.in.signal()
 		return
 	}
-	h.in.mu.Lock()
-	defer h.in.mu.Unlock()
 	if closed {
-		h.in.past.received -= n
+		h.in.addPast(tally{received: -n, discarded: n})
 	} else {
-		h.in.past.offered += n // undelivered has taken them out of the cursor's tally
+		h.in.addPast(tally{offered: n, discarded: n}) // undelivered has taken them out of the cursor's tally
 	}
-	h.in.past.discarded += n
 }

@@ -107,9 +107,8 @@ func (s *Server) watchSlow(ctx context.Context) {
 	for round := 0; ; round++ {
 		now := time.Now()
 		for _, sub := range s.watched() {
-			st, inHand, turns := s.look(sub)
-			progress := st.Received + turns
-			busy := st.Depth > 0 || inHand
+			st := s.look(sub)
+			progress, busy := st.progress, st.busy
 			k := known[sub]
 			if k == nil {
 				k = &seen{progress: progress, since: now}
@@ -117,17 +116,18 @@ func (s *Server) watchSlow(ctx context.Context) {
 			}
 			k.round = round
 			stuck := busy && progress == k.progress
-			e := Slow{
-				Ref: st.Ref, Channel: st.Channel, Subscriber: st.Subscriber, Site: st.Site,
-				Depth: st.Depth, Missed: st.Missed, Running: now.Sub(k.since),
+			tell := func(recovered bool) {
+				s.slow.Send(Slow{
+					Ref: Ref{sub}, Channel: sub.name, Subscriber: sub.box.who(), Site: sub.at.String(),
+					Depth: st.depth, Missed: st.missed, Running: now.Sub(k.since), Recovered: recovered,
+				})
 			}
-			if stuck && !k.told && e.Running >= slowAfter {
+			if stuck && !k.told && now.Sub(k.since) >= slowAfter {
 				k.told = true
-				s.slow.Send(e)
+				tell(false)
 			} else if !stuck {
 				if k.told {
-					e.Recovered = true
-					s.slow.Send(e)
+					tell(true)
 				}
 				k.progress, k.since, k.told = progress, now, false
 			}
@@ -159,14 +159,22 @@ func (s *Server) watched() (subs []*subscription) {
 	return subs
 }
 
-// look returns a subscription's counters, whether its reader has events in hand, and how often its
-// handler has been called.
-func (s *Server) look(sub *subscription) (st SubscriptionStats, inHand bool, turns uint64) {
+// A look is what the watch wants to know of a subscription, without what is for people: finding a file and
+// line for each of ten thousand five times a second would be work.
+type look struct {
+	progress uint64 // grows when it gets on
+	busy     bool   // it has events waiting or in hand
+	depth    int
+	missed   uint64
+}
+
+func (s *Server) look(sub *subscription) (l look) {
 	s.mu.Lock()
 	defer s.unlock()
-	inHand = len(sub.box.busy()) > 0
+	t, n := sub.tallyLocked()
+	l = look{progress: t.received, busy: n > 0 || len(sub.box.busy()) > 0, depth: n, missed: t.missed}
 	if p := sub.box.process; p != nil {
-		turns = p.turns.Load()
+		l.progress += p.turns.Load()
 	}
-	return sub.statsLocked(), inHand, turns
+	return l
 }

@@ -53,8 +53,8 @@ func (l *log) listeners() int { return len(l.cursors) + len(l.forwards) + len(l.
 // slots is a block's typed side; *chunk[E] implements it.
 type slots interface {
 	at(i uint64) any
-	get(pos uint64) any             // of a lent block, without any lock
-	value(pos uint64) reflect.Value // likewise
+	lend() lease
+	renew(upTo int) // clears what is lent, by storing elsewhere from now on
 	set(i uint64, event any)
 	clear(from, to int)
 	size() int
@@ -69,8 +69,22 @@ type block struct {
 	held  int // cursors standing in it
 	fix   int // those of them that may not lose anything
 	slots slots
-	lent  bool // taps refer to its events: it is never cleared nor used again
+	lent  lease // what taps refer to its events by: they are not cleared in place nor used again; or nil
 }
+
+// A lease is what taps have of a block: its events for good, without any lock.
+type lease interface {
+	get(pos uint64) any
+	value(pos uint64) reflect.Value
+}
+
+type leased[E any] struct {
+	base uint64
+	ev   []E
+}
+
+func (l *leased[E]) get(pos uint64) any             { return l.ev[pos-l.base] }
+func (l *leased[E]) value(pos uint64) reflect.Value { return reflect.ValueOf(&l.ev[pos-l.base]).Elem() }
 
 type chunk[E any] struct {
 	block
@@ -78,12 +92,16 @@ type chunk[E any] struct {
 }
 
 func (c *chunk[E]) at(i uint64) any         { return c.ev[i] }
-func (c *chunk[E]) get(pos uint64) any      { return c.ev[pos-c.base] }
+func (c *chunk[E]) lend() lease             { return &leased[E]{c.base, c.ev} }
 func (c *chunk[E]) set(i uint64, event any) { c.ev[i], _ = as[E](event) }
 func (c *chunk[E]) clear(from, to int)      { clear(c.ev[from:to]) }
 func (c *chunk[E]) size() int               { return len(c.ev) }
 
-func (c *chunk[E]) value(pos uint64) reflect.Value { return reflect.ValueOf(&c.ev[pos-c.base]).Elem() }
+func (c *chunk[E]) renew(upTo int) {
+	ev := make([]E, len(c.ev))
+	copy(ev[upTo:], c.ev[upTo:])
+	c.ev = ev
+}
 
 const (
 	firstBlock    = 8       // slots; a quiet channel stays small
@@ -240,7 +258,7 @@ func (l *log) trimLocked(h uint64) {
 			break
 		}
 		l.adrift += b.held
-		if b.held == 0 && !b.lent && len(l.free) < room && b.slots.size() >= size {
+		if b.held == 0 && b.lent == nil && len(l.free) < room && b.slots.size() >= size {
 			b.slots.clear(0, size)
 			l.free = append(l.free, b)
 		}
@@ -279,21 +297,29 @@ func (l *log) retripLocked() {
 }
 
 // restLocked runs when every cursor has read everything: nothing in the log is needed any more, so
-// nothing may stay reachable through it, but for the blocks that taps have heard from.
+// nothing may stay reachable through it. While somebody taps it, that waits: it would cost a new block
+// each time.
 func (l *log) restLocked(h uint64) {
 	l.opened = 0
 	upTo := h - min(h, l.replay)
-	for i := len(l.window) - 1; i >= 0; i-- {
+	for i := len(l.window) - 1; i >= 0 && len(l.wires) == 0; i-- {
 		b := l.window[i]
 		end := min(b.end.Load(), upTo)
 		if end <= l.cleared {
 			break
 		}
-		if end > b.base && !b.lent {
+		switch {
+		case end <= b.base:
+		case b.lent != nil:
+			b.slots.renew(int(end - b.base))
+			b.lent = nil
+		default:
 			b.slots.clear(int(max(l.cleared, b.base)-b.base), int(end-b.base))
 		}
 	}
-	l.cleared = max(l.cleared, upTo)
+	if len(l.wires) == 0 {
+		l.cleared = max(l.cleared, upTo)
+	}
 	if len(l.free) > restingBlocks {
 		clear(l.free[restingBlocks:])
 		l.free = l.free[:restingBlocks]

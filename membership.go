@@ -118,9 +118,9 @@ func (s *Server) openLocked(t *topic) *log {
 		}
 	}
 	if ws := s.wires(); len(ws) > 0 {
-		text := nameText(t.name)
+		text := NameText(t.name)
 		for _, w := range ws {
-			if w.match(text) {
+			if w.hears(text) {
 				l.connect(w)
 				s.joinedLocked(l)
 			}
@@ -242,9 +242,7 @@ func (s *Server) leaveLocked(sub *subscription, reason error) {
 	}
 	sub.forwards = nil
 	count.add(b.ring.purge(sub))
-	b.mu.Lock()
-	b.past.add(count)
-	b.mu.Unlock()
+	b.addPast(count)
 	b.subs = removeAt(b.subs, sub.place, func(o *subscription, i int) { o.place = i })
 	if p := sub.pattern; p != nil {
 		s.setPatternsLocked(func(ps []*pattern) []*pattern { return without(ps, p) })

@@ -68,10 +68,8 @@ func (p *pattern) match(name string) bool {
 
 // matchAny reports whether some installed pattern, or some tap, matches name.
 func (s *Server) matchAny(name string) bool {
-	for _, w := range s.wires() {
-		if w.match(name) {
-			return true
-		}
+	if s.tapped.Load().want(name) {
+		return true
 	}
 	if ps := s.patterns.Load(); ps != nil {
 		for _, p := range *ps {
@@ -88,15 +86,7 @@ func (s *Server) anyHears(name any) bool {
 	if text, ok := name.(string); ok {
 		return s.matchAny(text)
 	}
-	if ws := s.wires(); len(ws) > 0 {
-		text := nameText(name)
-		for _, w := range ws {
-			if w.match(text) {
-				return true
-			}
-		}
-	}
-	return false
+	return len(s.wires()) > 0 && s.tapped.Load().want(NameText(name))
 }
 
 // subscribePattern marks the topics that match, and is consulted once for each that comes later.

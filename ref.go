@@ -37,9 +37,10 @@ type subscription struct {
 	name    any         // the channel's name, or the pattern's text
 	ended   atomic.Bool // no message of this Ref any more
 
-	count tally  // what came through the ring; guarded by its mu
-	lost  uint64 // missed before the oldest in the ring; guarded by the ring's mu
-	owed  uint64 // missed before the next that comes; likewise
+	count  tally  // what came through the ring; guarded by its mu
+	lost   uint64 // missed before the oldest in the ring; guarded by the ring's mu
+	owed   uint64 // missed before the next that comes; likewise
+	inRing int    // how many of its events are in the ring; likewise
 
 	// Guarded by Server.mu.
 	cur      *cursor    // while it reads its log in place

@@ -186,6 +186,7 @@ func (r *ring[E]) unshift(sub *subscription, name any, seq, missed uint64, left 
 	for i := range r.n {
 		slots = append(slots, *r.slot(i))
 	}
+	sub.inRing += len(left)
 	r.slots, r.head = slots, 0
 	r.n = len(slots)
 	r.count.Store(int64(r.n))
@@ -209,6 +210,7 @@ func (r *ring[E]) purge(sub *subscription) tally {
 		rec := r.slot(i)
 		if rec.sub.ended.Load() {
 			rec.sub.count.discarded++
+			rec.sub.inRing--
 			continue
 		}
 		if kept != i {
@@ -239,10 +241,12 @@ func (r *ring[E]) add(rec record[E]) {
 	r.n++
 	r.high = max(r.high, r.n)
 	*r.slot(r.n - 1) = rec
+	rec.sub.inRing++
 }
 
 // removeAt takes out record i, moving the younger ones down if it is not the oldest.
 func (r *ring[E]) removeAt(i int) {
+	r.slot(i).sub.inRing--
 	if i == 0 {
 		*r.slot(0) = record[E]{}
 		r.head = (r.head + 1) % len(r.slots)
@@ -292,12 +296,7 @@ func (r *ring[E]) depth() (n, high int) {
 func (r *ring[E]) depthOf(sub *subscription) (t tally, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := range r.n {
-		if r.slot(i).sub == sub {
-			n++
-		}
-	}
-	return sub.count, n
+	return sub.count, sub.inRing
 }
 
 func (r *ring[E]) newest() uint64 {

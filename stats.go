@@ -3,6 +3,7 @@ package earshot
 import (
 	"iter"
 	"reflect"
+	"sync"
 )
 
 // ChannelStats describe a channel that is live or declared.
@@ -14,8 +15,8 @@ type ChannelStats struct {
 	Live        bool
 	MayBlock    bool
 	Replay      int
-	Tapped      bool
-	Subscribers int    // subscriptions, those by patterns included
+	Tapped      bool   // a tap listens
+	Subscribers int    // subscriptions, those by patterns included, taps not
 	Sent        uint64 // events since it came to life
 }
 
@@ -139,16 +140,69 @@ func (b *box) depth() (n, high int) {
 // mailbox meanwhile.
 func (sub *subscription) statsLocked() SubscriptionStats {
 	b := sub.box
-	t, n := b.ring.depthOf(sub)
-	if cu := sub.cur; cu != nil {
-		ct, d, _ := cu.snapshot()
-		t.add(ct)
-		n += int(d)
-	}
+	t, n := sub.tallyLocked()
 	_, high := b.depth()
 	return SubscriptionStats{
 		Ref: Ref{sub}, Channel: sub.name, Subscriber: b.who(), Site: sub.at.String(),
 		Overflow: b.overflow, Capacity: b.capacity, Depth: n, HighWater: high,
 		Offered: t.offered, Received: t.received, Missed: t.missed, Discarded: t.discarded, Mismatched: t.mismatched,
 	}
+}
+
+func (sub *subscription) tallyLocked() (t tally, depth int) {
+	t, depth = sub.box.ring.depthOf(sub)
+	if cu := sub.cur; cu != nil {
+		ct, d, _ := cu.snapshot()
+		t.add(ct)
+		depth += int(d)
+	}
+	return t, depth
+}
+
+// ServerStats sum up all subscriptions of a server, those that have ended included: counters that never go
+// down. The equation of [SubscriptionStats] holds for them.
+type ServerStats struct {
+	Subscriptions                                    int // that have not ended
+	Depth                                            int
+	Offered, Received, Missed, Discarded, Mismatched uint64
+}
+
+// Stats returns the server's counters. Taps are no subscriptions.
+func (s *Server) Stats() ServerStats {
+	s.mu.Lock()
+	defer s.unlock()
+	var st ServerStats
+	t := s.past.sum()
+	for b := s.boxes; b != nil; b = b.next {
+		if b.taps {
+			continue
+		}
+		for _, sub := range b.subs {
+			x, n := sub.tallyLocked()
+			x.offered = x.received + x.missed + x.discarded + uint64(n)
+			t.add(x)
+			st.Depth += n
+			st.Subscriptions++
+		}
+	}
+	st.Offered, st.Received, st.Missed, st.Discarded, st.Mismatched = t.offered, t.received, t.missed, t.discarded, t.mismatched
+	return st
+}
+
+// A past is what became of the events of subscriptions that have ended.
+type past struct {
+	mu sync.Mutex // guards t; taken while holding box.mu
+	t  tally
+}
+
+func (p *past) add(t tally) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.t.add(t)
+}
+
+func (p *past) sum() tally {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.t
 }

@@ -2,10 +2,13 @@ package earshot
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/puzpuzpuz/xsync/v3"
 )
 
 // A Tap hears what is sent on many channels at once, of whatever type: those that are live and those
@@ -24,14 +27,14 @@ type Tap struct{ m *Mailbox[Heard] }
 
 // TapOptions configure a [Tap]. A nil *TapOptions means the defaults.
 type TapOptions struct {
-	// Match chooses the channels, by their name as fmt.Sprint writes it. nil means all but the server's
+	// Match chooses the channels, by their name as [NameText] writes it. nil means all but the server's
 	// own, whose names begin with "earshot.". It is called with a lock held: it must be quick, must not
-	// panic, must not call the server, and must always answer the same for the same name.
+	// call the server, and must always answer the same for the same name. A panic means no.
 	Match func(channel string) bool
 
-	// Key says that taps which have the same, non-empty one also have the same Match and Capacity: what
-	// they hear is kept once.
-	Key string
+	// Key says that taps which have an equal one also have the same Match and Capacity: what they hear is
+	// kept once. Give it a type of your own, as to the keys of a context. nil is equal to none.
+	Key any
 
 	// Capacity is how many events may wait to be taken; 0 means 65,536. Memory is 40 bytes for each, and
 	// the events themselves, in the blocks in which their channels store them.
@@ -44,7 +47,7 @@ const defaultTapCapacity = 1 << 16
 // that and its neighbours alive.
 type Heard struct {
 	log   *log
-	slots slots
+	lease lease
 	seq   uint64
 	at    int64 // since epoch
 }
@@ -57,12 +60,16 @@ func (h Heard) Seq() uint64 { return h.seq }
 
 // Time returns when the event was sent, to within some milliseconds while tens of thousands are sent
 // each second, exactly otherwise.
-func (h Heard) Time() time.Time { return epoch.Add(time.Duration(h.at)) }
+func (h Heard) Time() time.Time {
+	// From now, not from the epoch: the clock may have been set since, and the machine may have slept.
+	now := time.Now()
+	return now.Add(time.Duration(h.at) - now.Sub(epoch))
+}
 
 // Value returns the event in place, without a copy of it; the zero Value for a nil event. Do not change
 // what it refers to: subscribers read the same.
 func (h Heard) Value() reflect.Value {
-	v := h.slots.value(h.seq - 1)
+	v := h.lease.value(h.seq - 1)
 	if v.Kind() == reflect.Interface {
 		return v.Elem()
 	}
@@ -70,7 +77,7 @@ func (h Heard) Value() reflect.Value {
 }
 
 // Event returns the event.
-func (h Heard) Event() any { return h.slots.get(h.seq - 1) }
+func (h Heard) Event() any { return h.lease.get(h.seq - 1) }
 
 // Tap opens a tap. When ctx ends the tap ends. Events whose send starts after Tap has returned are
 // heard, or counted as missed. It takes time in proportion to the channels there are.
@@ -130,32 +137,83 @@ func (t *Tap) Done() <-chan struct{} { return t.m.Done() }
 // Err returns nil while the tap lives, then why it ended, as Mailbox.Err does.
 func (t *Tap) Err() error { return t.m.Err() }
 
-// Stats returns the tap's counters: at every moment
-// Offered = Received + Missed + Discarded + Depth, where Offered is all that was sent on its channels.
-func (t *Tap) Stats() SubscriptionStats {
+// TapStats describe a tap. At every moment
+//
+//	Offered = Received + Missed + Discarded + Depth
+type TapStats struct {
+	Capacity  int
+	Depth     int    // events waiting
+	HighWater int    // largest Depth seen
+	Offered   uint64 // events that were sent on its channels
+	Received  uint64 // that were taken
+	Missed    uint64 // that were lost because it did not keep up
+	Discarded uint64 // that had not been taken when it ended
+}
+
+// Stats returns the tap's counters.
+func (t *Tap) Stats() TapStats {
 	st := t.m.Stats()
-	return SubscriptionStats{
-		Subscriber: st.Name, Overflow: st.Overflow, Capacity: st.Capacity, Depth: st.Depth, HighWater: st.HighWater,
-		Offered: st.Offered, Received: st.Received, Missed: st.Missed, Discarded: st.Discarded,
-	}
+	return TapStats{st.Capacity, st.Depth, st.HighWater, st.Offered, st.Received, st.Missed, st.Discarded}
 }
 
 // A wire carries what is sent on the channels of one Match to the taps of one Key. It is a log that no
 // topic in the registry leads to: the logs of the channels append to it, under their own gates, and the
 // taps are its cursors. So the number of taps costs senders nothing.
+// A wiring is all wires of a server, and names that none of them wants, so that a send to one of those need
+// not ask each. It is replaced as a whole, or an answer for the old wires could be taken for one for the new.
+type wiring struct {
+	wires    []*wire
+	unwanted *xsync.MapOf[string, struct{}]
+}
+
+// manyUnwanted is how many names are remembered. Beyond it the wires are asked.
+const manyUnwanted = 4096
+
+func newWiring(wires []*wire) *wiring {
+	return &wiring{wires, xsync.NewMapOf[string, struct{}]()}
+}
+
+// want reports whether some wire wants a name.
+func (ws *wiring) want(name string) bool {
+	if ws == nil || len(ws.wires) == 0 {
+		return false
+	}
+	if _, known := ws.unwanted.Load(name); known {
+		return false
+	}
+	for _, w := range ws.wires {
+		if w.hears(name) {
+			return true
+		}
+	}
+	if ws.unwanted.Size() < manyUnwanted {
+		ws.unwanted.Store(strings.Clone(name), struct{}{})
+	}
+	return false
+}
+
 type wire struct {
-	key   string
+	key   any
 	match func(string) bool
 	log   *log
 
 	opened mileage // when its newest block was; guarded by the log's gate
 }
 
+func (w *wire) hears(name string) (yes bool) {
+	defer func() {
+		if recover() != nil {
+			yes = false
+		}
+	}()
+	return w.match(name)
+}
+
 // wireLocked returns the wire for o, and lays it if there is none.
 func (s *Server) wireLocked(o TapOptions) *wire {
 	wires := s.wires()
 	for _, w := range wires {
-		if o.Key != "" && w.key == o.Key {
+		if o.Key != nil && w.key == o.Key {
 			return w
 		}
 	}
@@ -165,11 +223,10 @@ func (s *Server) wireLocked(o TapOptions) *wire {
 	}
 	w.log = &log{srv: s, name: "tap", wire: w}
 	w.log.topic.Store(&topic{name: w.log.name, srv: s, elem: reflect.TypeFor[Heard](), declared: true, internal: true})
-	wires = append(wires[:len(wires):len(wires)], w)
-	s.tapped.Store(&wires)
+	s.tapped.Store(newWiring(append(wires[:len(wires):len(wires)], w)))
 	s.names.countEverything(1)
 	s.names.all(func(t *topic) bool {
-		if w.match(nameText(t.name)) {
+		if w.hears(NameText(t.name)) {
 			if l := t.live.Load(); l != nil {
 				l.connect(w)
 				s.joinedLocked(l)
@@ -184,8 +241,7 @@ func (s *Server) wireLocked(o TapOptions) *wire {
 
 // unwireLocked takes a wire down that no tap listens to any more.
 func (s *Server) unwireLocked(w *wire) {
-	left := without(append([]*wire(nil), s.wires()...), w)
-	s.tapped.Store(&left)
+	s.tapped.Store(newWiring(without(slices.Clone(s.wires()), w)))
 	s.names.countEverything(-1)
 	s.names.all(func(t *topic) bool {
 		if l := t.live.Load(); l != nil && l.disconnect(w) {
@@ -202,7 +258,7 @@ func (s *Server) unwireLocked(w *wire) {
 
 func (s *Server) wires() []*wire {
 	if ws := s.tapped.Load(); ws != nil {
-		return *ws
+		return ws.wires
 	}
 	return nil
 }
@@ -218,10 +274,14 @@ func (l *log) connect(w *wire) {
 func (l *log) disconnect(w *wire) bool {
 	h := l.head.lock()
 	n := len(l.wires)
-	l.wires = without(append([]*wire(nil), l.wires...), w)
+	l.wires = without(slices.Clone(l.wires), w)
 	gone := len(l.wires) < n
-	if len(l.wires)+len(l.cursors) == 0 && l.replay == 0 {
-		l.dropBlocksLocked()
+	if len(l.wires) == 0 {
+		if len(l.cursors) == 0 && l.replay == 0 {
+			l.dropBlocksLocked()
+		} else if len(l.armed) == len(l.cursors) {
+			l.restLocked(h)
+		}
 	}
 	l.retripLocked()
 	l.head.unlock(h)
@@ -232,8 +292,10 @@ func (l *log) disconnect(w *wire) bool {
 // gate of l, and takes that of the wire: the order in which events enter that is the order across
 // channels.
 func (l *log) tellWires(b *block, h uint64, wake *wakeList) {
-	b.lent = true
-	heard := Heard{log: l, slots: b.slots, seq: h + 1, at: l.srv.clock.now()}
+	if b.lent == nil {
+		b.lent = b.slots.lend()
+	}
+	heard := Heard{log: l, lease: b.lent, seq: h + 1, at: l.srv.clock.now()}
 	for _, w := range l.wires {
 		w.overhear(heard, wake)
 	}
@@ -265,13 +327,4 @@ func (w *wire) overhear(e Heard, wake *wakeList) {
 	wake.addArmed(l)
 	l.retripLocked()
 	l.head.unlock(h + 1)
-}
-
-// nameText is a channel's name as taps match it.
-func nameText(name any) (text string) {
-	if s, ok := name.(string); ok {
-		return s
-	}
-	contain(func() { text = fmt.Sprint(name) })
-	return text
 }

@@ -35,6 +35,7 @@ var sections = []section{
 	{"latency", latency, latencyTables},
 	{"churn", churn, churnTables},
 	{"isolation", isolation, isolationTables},
+	{"tap", tapped, tapTables},
 	{"throughput", throughput, throughputTables},
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/earshot-go/earshot"
+	"github.com/earshot-go/earshot/tap"
 )
 
 // A Request is what the server tells about a request it has answered.
@@ -70,6 +71,7 @@ type app struct {
 	requests *earshot.Channel[Request]
 	out      io.Writer
 	console  *earshot.Mailbox[any] // what is printed: one mailbox, whatever it listens to
+	page     *tap.Page
 
 	mu    sync.Mutex                // guards the fields below
 	tap   *earshot.Ref              // the console's subscription to "http.*"
@@ -85,6 +87,7 @@ func newApp(out io.Writer) *app {
 		}),
 		out:     out,
 		console: earshot.NewMailbox[any](context.Background(), s, &earshot.MailboxOptions{Name: "console"}),
+		page:    tap.Handler(s, &tap.Options{Allow: tap.Loopback(tap.Look | tap.Payloads)}),
 	}
 }
 

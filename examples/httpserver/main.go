@@ -57,6 +57,7 @@ func run(ctx context.Context, cfg config, out, progress io.Writer) (err error) {
 	}
 	a := newApp(out)
 	srv := &http.Server{Handler: a.handler(), ReadHeaderTimeout: 5 * time.Second}
+	srv.RegisterOnShutdown(func() { a.page.Close() }) // its streams would have Shutdown wait
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -92,6 +93,7 @@ Playground at %[1]s/ until Ctrl-C. The tap is on.
   curl %[1]s/tap/off      the next ones are not (/tap/on)
   curl %[1]s/stuck/on     one that never reads (/stuck/off)
   curl %[1]s/stats        who listens, and what they missed
+  %[1]s/debug/earshot/    the live page, for a browser
 
 `, url)
 	wg.Go(a.print)

@@ -62,6 +62,11 @@ func TestPlayground(t *testing.T) {
 	require.Contains(t, page, "<title>earshot playground</title>")
 	p.printed(t, `^  http\.request +GET +/ +200 `)
 
+	// Looking makes no events: the next line is that of the next request.
+	status, page = p.get(t, "/debug/earshot/channels")
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, page, "http.request")
+
 	status, _ = p.get(t, "/nowhere")
 	require.Equal(t, http.StatusNotFound, status)
 	p.printed(t, `^  http\.request +GET +/nowhere +404 `)
@@ -188,7 +193,7 @@ func startPlayground(t *testing.T) *playground {
 			p.url = m[1]
 		}
 	}
-	for !strings.HasPrefix(p.line(t), "  curl "+p.url+"/stats") {
+	for !strings.HasPrefix(p.line(t), "  "+p.url+"/debug/earshot/") {
 	}
 	require.Empty(t, p.line(t))
 	return p

@@ -49,7 +49,10 @@ func (a *app) handler() http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		a.stats(w)
 	})
-	return observe(a.requests, mux)
+	all := http.NewServeMux()
+	all.Handle("/debug/earshot/", a.page) // not observed, so that looking makes no events
+	all.Handle("/", observe(a.requests, mux))
+	return all
 }
 
 func answer(w http.ResponseWriter, err error, text string) {
@@ -99,6 +102,7 @@ td { padding-right: 1.5rem; vertical-align: top }</style>
 <tr><td><a href="/hello/you">/hello/you</a> <a href="/big">/big</a> <a href="/teapot">/teapot</a> <a href="/nowhere">/nowhere</a><td>requests to see there
 <tr><td><a href="/tap/off">/tap/off</a> <a href="/tap/on">/tap/on</a><td>stop and start listening
 <tr><td><a href="/stuck/on">/stuck/on</a> <a href="/stuck/off">/stuck/off</a><td>a subscriber that never reads comes and goes
+<tr><td><a href="/debug/earshot/">/debug/earshot/</a><td>the live page: channels, subscribers, events as they pass
 <tr><td><a href="/stats">/stats</a><td>who listens to what, and what became of it
 </table>
 </html>

@@ -1,11 +1,12 @@
 package filter
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/earshot-go/earshot"
 )
 
 // Limits on a filter. They bound what one costs to match, and nobody types more.
@@ -43,14 +44,8 @@ func Parse(text string) (*Filter, error) {
 func (f *Filter) String() string { return f.text }
 
 // Channel reports whether the filter wants the events of a channel, by its name. Names that are not
-// strings are compared as [fmt.Sprint] writes them.
-func (f *Filter) Channel(name any) bool {
-	s, ok := name.(string)
-	if !ok {
-		s = fmt.Sprint(name)
-	}
-	return f.ChannelText(s)
-}
+// strings are compared as [earshot.NameText] writes them.
+func (f *Filter) Channel(name any) bool { return f.ChannelText(earshot.NameText(name)) }
 
 // ChannelText is [Filter.Channel] for a name that is text. It does not allocate.
 func (f *Filter) ChannelText(name string) bool {

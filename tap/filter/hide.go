@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/earshot-go/earshot/tap/internal/fields"
+	"github.com/earshot-go/earshot/tap/internal/payload"
 )
 
 // hide tells which more names than those of fields.SecretKey are secrets. nil: none.
@@ -79,12 +80,7 @@ func (h hide) errorText(k *kind, v, pointer reflect.Value) (text string, ok bool
 	if !ok {
 		return "", false
 	}
-	defer func() {
-		if recover() != nil {
-			text, ok = "", false
-		}
-	}()
-	return e.Error(), true
+	return payload.ErrorText(e) // which may panic, or never return
 }
 
 // maxWrapped is how many errors inside of each other are looked at before their text is not.

@@ -122,6 +122,9 @@ func HelpHTML(w io.Writer, f Frame) error {
 // in the words that the JSON error of the same request has.
 func ErrorHTML(w io.Writer, f Frame, status int, what, hint string) error {
 	f.View = panel.View{Title: what, Status: panel.Bad}
+	if len(f.Menu) == 0 { // whoever may see nothing may not see the files of the page either
+		return bareError(w, status, what, hint)
+	}
 	f.failed = true
 	p := f.open()
 	p.raw(`<main id="main" tabindex="-1"><div id="view" data-error="`)
@@ -138,6 +141,22 @@ func ErrorHTML(w io.Writer, f Frame, status int, what, hint string) error {
 	}
 	p.raw(`<p><a href="./">Overview</a></p></div></main>`)
 	return p.finish(w, &f)
+}
+
+func bareError(w io.Writer, status int, what, hint string) error {
+	p := &page{}
+	p.raw(`<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><title>`)
+	p.int(status)
+	p.raw(`</title></head><body><main data-error="`)
+	p.int(status)
+	p.raw(`"><h1 id="status">`)
+	p.text(what)
+	p.raw(`</h1><p>`)
+	p.text(hint)
+	p.raw("</p></main></body></html>\n")
+	_, err := w.Write(p.b)
+	return err
 }
 
 // now is what ages are counted from.

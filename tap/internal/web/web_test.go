@@ -200,10 +200,17 @@ func TestAnErrorIsAPage(t *testing.T) {
 	t.Parallel()
 
 	var b strings.Builder
-	require.NoError(t, web.ErrorHTML(&b, web.Frame{}, 404, `there is no channel "x"`, "see the list"))
+	require.NoError(t, web.ErrorHTML(&b, web.Frame{Menu: []web.Item{{"", "Overview"}}}, 404, `there is no channel "x"`, "see the list"))
 	assert.Contains(t, b.String(), `data-error="404"`)
 	assert.Contains(t, b.String(), `>there is no channel &#34;x&#34;</h1><p class="hint">see the list</p>`)
 	assert.NotContains(t, b.String(), ".json")
+
+	// Who may see nothing is not sent for files that are refused as well.
+	b.Reset()
+	require.NoError(t, web.ErrorHTML(&b, web.Frame{}, 403, "<not> allowed", "ask"))
+	assert.Contains(t, b.String(), `>&lt;not&gt; allowed</h1><p>ask</p>`)
+	assert.NotContains(t, b.String(), "app.js")
+	assert.NotContains(t, b.String(), "style.css")
 }
 
 func TestHelpExplainsEveryWordOfTheAccounts(t *testing.T) {

@@ -54,7 +54,7 @@ async function refused() {
   if (why.filter) {
     disconnect(); // to ask again would not help
     setConnection('ended');
-    problem(why.filter.caret || why.filter.message || why.error, why.filter.hint || why.hint);
+    problem(why.filter.caret || why.filter.message || why.error, why.filter.caret ? '' : why.filter.hint || why.hint);
     return;
   }
   banner(`Refused: ${why.error}. ${why.hint || ''}`);
