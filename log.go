@@ -107,6 +107,7 @@ const (
 	firstBlock    = 8       // slots; a quiet channel stays small
 	biggestBlock  = 256     // slots
 	biggestBytes  = 1 << 14 // unless that is more than this
+	biggestLent   = 64      // slots of a block that is not used again
 	restingBlocks = 4       // free blocks kept while everybody has read everything
 	noLimit       = math.MaxUint64
 )
@@ -235,6 +236,9 @@ func blockSize[E any](l *log) int {
 		size *= 2
 	}
 	most := biggestBytes / max(1, int(reflect.TypeFor[E]().Size()))
+	if len(l.wires) > 0 {
+		most = min(most, biggestLent)
+	}
 	if keep := l.keepLocked(); keep > 0 {
 		most = min(most, int(min(keep, biggestBlock)))
 	}
@@ -300,7 +304,9 @@ func (l *log) retripLocked() {
 // nothing may stay reachable through it. While somebody taps it, that waits: it would cost a new block
 // each time.
 func (l *log) restLocked(h uint64) {
-	l.opened = 0
+	if len(l.wires) == 0 { // blocks that are not used again had better not be small
+		l.opened = 0
+	}
 	upTo := h - min(h, l.replay)
 	for i := len(l.window) - 1; i >= 0 && len(l.wires) == 0; i-- {
 		b := l.window[i]

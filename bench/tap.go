@@ -180,6 +180,6 @@ func tapTables(r *runner) []table {
 	r.judge("100 viewers that never read / no page, a microsecond of work an event", ratio("at work, 100 viewers that never read", "at work, without a page"), 1.05, "")
 	m := newTable("Tap: memory of 100 viewers that never read", "what", "MiB")
 	m.add("heap and stacks, against before they came", fmt.Sprintf("%.1f", r.median("tap/at work, 100 viewers that never read/MiB")))
-	r.judge("MiB for 100 viewers that never read", r.median("tap/at work, 100 viewers that never read/MiB"), 24, "cap: 2.6 MiB of records and their events once, 0.1 MiB a viewer")
+	r.judge("MiB for 100 viewers that never read", r.median("tap/at work, 100 viewers that never read/MiB"), 24, "0.65 MiB of references and their events once, 0.1 MiB a viewer")
 	return []table{t, m}
 }
