@@ -13,7 +13,8 @@
 //
 // A viewer that does not keep up loses events, never delays them: a stream of a page keeps at most 16,384
 // that have not been looked at, whatever their size, one of [Open] 65,536, and streams of the same channels keep
-// them together. A viewer that does not read at all is let go after ten seconds.
+// them together. A viewer that does not read at all is let go after ten seconds. When the server ends so do its
+// streams, and what they have not looked at is not shown.
 //
 // It always says what it left out:
 //

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/earshot-go/earshot"
 )
@@ -33,6 +34,7 @@ func (p *Page) serveEmit(w http.ResponseWriter, r *http.Request, a Access) {
 		p.fail(w, r, http.StatusBadRequest, "no event can be sent to "+strconv.Quote(name), "name a channel of the program: emit?channel=NAME")
 		return
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(writeWithin))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostEmitted))
 	if err != nil {
 		var tooLarge *http.MaxBytesError

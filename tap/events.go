@@ -16,9 +16,9 @@ import (
 // request is what a viewer asks of the stream.
 type request struct {
 	filter *filter.Filter
-	text   string
-	count  uint64 // of records, 0 for no end
-	sse    bool   // server-sent events, otherwise a line of JSON each
+	rate   *filter.Filter // of the parameter rate, or nil
+	count  uint64         // of records, 0 for no end
+	sse    bool           // server-sent events, otherwise a line of JSON each
 	stats  bool
 	lastID string
 	enc    *payload.Encoder // nil hides payloads
@@ -73,21 +73,17 @@ func (p *Page) parseRequest(w http.ResponseWriter, r *http.Request, access Acces
 	q.sse = strings.Contains(accept, "text/event-stream") && !strings.HasSuffix(r.URL.Path, ".ndjson")
 	q.stats = q.sse || form.Get("stats") == "1"
 	q.lastID = r.Header.Get("Last-Event-ID")
-	q.text = form.Get("filter")
-	if rate := form.Get("rate"); rate != "" && rate != "all" {
-		q.text += " rate:" + rate
-	}
 	var err error
-	if q.filter, err = filter.Parse(form.Get("filter")); err == nil && q.text != form.Get("filter") {
-		if _, _, has := q.filter.Rate(); has {
-			q.text = form.Get("filter") // its own comes first
-		} else {
-			q.filter, err = filter.Parse(q.text)
-		}
-	}
-	if err != nil {
+	if q.filter, err = filter.Parse(form.Get("filter")); err != nil {
 		p.failFilter(w, r, err)
 		return q, false
+	}
+	if rate := form.Get("rate"); rate != "" && rate != "all" {
+		q.rate, err = filter.Parse("rate:" + rate)
+		if err != nil || strings.ContainsAny(rate, " \t\r\n") {
+			p.fail(w, r, http.StatusBadRequest, "rate is no number of events in a time: "+strconv.Quote(rate), "write rate=50/s, or rate=all")
+			return q, false
+		}
 	}
 	if n := form.Get("count"); n != "" {
 		if q.count, err = strconv.ParseUint(n, 10, 64); err != nil || q.count == 0 {
@@ -109,7 +105,7 @@ func (p *Page) parseRequest(w http.ResponseWriter, r *http.Request, access Acces
 // session returns the one that the request wants to go on with, or a new one and, if it wanted one that is
 // gone, that it has missed something.
 func (p *Page) session(q request, cancel context.CancelFunc) (s *session, gap bool, err error) {
-	key := fmt.Sprint(q.text, "\x00", q.enc != nil, q.count)
+	key := fmt.Sprint(q.filter, "\x00", q.rate, q.enc != nil, q.count)
 	if id, _, ok := strings.Cut(q.lastID, "-"); ok {
 		if s := p.parked.claim(id, key, cancel); s != nil {
 			return s, false, nil
@@ -119,6 +115,10 @@ func (p *Page) session(q request, cancel context.CancelFunc) (s *session, gap bo
 	st, err := open(p.srv, q.filter.Hide(p.opts.Secret), pageCapacity)
 	if err != nil {
 		return nil, false, err
+	}
+	if q.rate != nil {
+		n, per, _ := q.rate.Rate()
+		st.limit = st.limit.stricter(newLimiter(n, per))
 	}
 	s = newSession(key, st)
 	p.parked.attach(s, cancel)

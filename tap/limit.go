@@ -15,6 +15,14 @@ func newLimiter(n int, per time.Duration) limiter {
 	return limiter{most: float64(n), each: max(1, per/time.Duration(n)), room: float64(n)}
 }
 
+// stricter returns the one that lets fewer pass in the long run.
+func (l limiter) stricter(o limiter) limiter {
+	if l.each > o.each {
+		return l
+	}
+	return o
+}
+
 func (l *limiter) pass(at time.Time) bool {
 	if l.each == 0 {
 		return true

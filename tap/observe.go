@@ -12,7 +12,6 @@ import (
 // second, when the last one did, how long the oldest has been waiting. It looks only when somebody asks.
 type observer struct {
 	mu       sync.Mutex // guards the fields below
-	at       time.Time  // of the last look
 	channels map[any]*seenChannel
 	subs     map[earshot.Ref]*seenSub
 }
@@ -95,7 +94,6 @@ func (o *observer) look(s *earshot.Server) (channels []channelRow, subs []subRow
 			delete(o.subs, ref)
 		}
 	}
-	o.at = now
 	return channels, subs
 }
 
@@ -151,16 +149,9 @@ func (k *seenSub) oldest(st earshot.SubscriptionStats, now time.Time) time.Durat
 	return now.Sub(k.points[0].at)
 }
 
-// fresh reports whether rates are known.
-func (o *observer) fresh() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return time.Since(o.at) < rateStale
-}
-
 // forget lets go of everything.
 func (o *observer) forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.channels, o.subs, o.at = nil, nil, time.Time{}
+	o.channels, o.subs = nil, nil
 }

@@ -41,6 +41,7 @@ type Page struct {
 	srv     *earshot.Server
 	opts    Options
 	panels  map[string]panel.Panel
+	asking  map[string]chan struct{} // by panel; taken while it is asked
 	payload payload.Encoder
 	born    time.Time
 	done    chan struct{} // closed by Close
@@ -77,7 +78,7 @@ func Handler(s *earshot.Server, opts *Options) *Page {
 	if s == nil {
 		s = earshot.Default()
 	}
-	p := &Page{srv: s, born: time.Now(), done: make(chan struct{}), pace: newPace(), panels: map[string]panel.Panel{}, choices: map[string]int{}}
+	p := &Page{srv: s, born: time.Now(), done: make(chan struct{}), pace: newPace(), panels: map[string]panel.Panel{}, choices: map[string]int{}, asking: map[string]chan struct{}{}}
 	if opts != nil {
 		p.opts = *opts
 	}
@@ -93,7 +94,7 @@ func Handler(s *earshot.Server, opts *Options) *Page {
 		if !validPanel(name) || p.panels[name] != nil || ownPage(name) {
 			panic("tap: Handler: a panel's name is invalid or taken: " + name)
 		}
-		p.panels[name] = x
+		p.panels[name], p.asking[name] = x, make(chan struct{}, 1)
 	}
 	return p
 }

@@ -3,7 +3,10 @@ package tap_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/earshot-go/earshot/tap"
 	"github.com/earshot-go/earshot/tap/panel"
@@ -86,18 +89,45 @@ func TestPanel_Panics(t *testing.T) {
 	}
 }
 
-// What a panel shows ends with the request that wanted it.
+// A panel is asked in the context of the request that wants it.
 func TestPanel_Context(t *testing.T) {
 	s := newServer(t)
-	var got context.Context
-	p := newPage(t, s, &tap.Options{Panels: []panel.Panel{fake{"queues", func(ctx context.Context) panel.View { got = ctx; return panel.View{} }}}})
+	seen := make(chan [2]error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	for _, page := range []string{"/queues", "/", "/metrics"} {
-		ask(p, local("GET", page).WithContext(ctx))
-		require.NoError(t, got.Err())
-	}
-	cancel()
-	require.Error(t, got.Err())
+	p := newPage(t, s, &tap.Options{Panels: []panel.Panel{fake{"queues", func(ctx context.Context) panel.View {
+		before := ctx.Err()
+		cancel()
+		seen <- [2]error{before, ctx.Err()}
+		return panel.View{}
+	}}}})
+	ask(p, local("GET", "/queues").WithContext(ctx))
+	got := <-seen
+	require.NoError(t, got[0])
+	require.Error(t, got[1])
+}
+
+// A panel that does not answer costs its own page, and two seconds; it is not asked again before it has.
+func TestPanel_Hangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		release, asked := make(chan struct{}), new(atomic.Int32)
+		p := newPage(t, s, &tap.Options{Panels: []panel.Panel{
+			fake{"stuck", func(context.Context) panel.View { asked.Add(1); <-release; return panel.View{Summary: "at last"} }}, queues(panel.OK),
+		}})
+		for range 3 {
+			start := time.Now()
+			v := view(t, p, "/overview.json")
+			require.Equal(t, "bad", v["status"])
+			require.Contains(t, v["summary"], "stuck")
+			require.Equal(t, 2*time.Second, time.Since(start))
+		}
+		require.Equal(t, int32(1), asked.Load())
+		require.Contains(t, look(t, p, "/metrics"), "earshot_queue_waiting")
+		close(release)
+		synctest.Wait()
+		require.Equal(t, "at last", view(t, p, "/stuck.json")["summary"])
+		require.Equal(t, int32(2), asked.Load())
+	})
 }
 
 // A name is a segment of a path, belongs to one panel, and to no page that there is.

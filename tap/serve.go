@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -38,7 +37,10 @@ func (p *Page) serveView(w http.ResponseWriter, r *http.Request, a Access, name 
 	case "slow":
 		f.View = p.look(a).slowView()
 	case "tap", "help":
-		f.View = panel.View{}
+		if asJSON {
+			p.fail(w, r, http.StatusNotFound, "there is no page "+strconv.Quote(name+".json"), "the twin of the tap is events.ndjson")
+			return
+		}
 	case "channel":
 		f.View, ok = p.look(a).channelView(q.Get("name"))
 		f.Tap = p.liveTap(q, a, "chan:"+filter.Quote(q.Get("name")))
@@ -60,7 +62,7 @@ func (p *Page) serveView(w http.ResponseWriter, r *http.Request, a Access, name 
 				"begin at the overview; the handler has to be mounted under a path that ends in a slash")
 			return
 		}
-		f.View = contained(r.Context(), x)
+		f.View = p.ask(r.Context(), x)
 	}
 	var b bytes.Buffer
 	switch {
@@ -86,24 +88,13 @@ func (p *Page) serveView(w http.ResponseWriter, r *http.Request, a Access, name 
 func (p *Page) overview(ctx context.Context, a Access) panel.View {
 	v := p.look(a).overview()
 	for _, x := range p.opts.Panels {
-		pv := contained(ctx, x)
+		pv := p.ask(ctx, x)
 		if pv.Status > v.Status {
 			v.Summary = pv.Title + ": " + pv.Summary
 		}
 		v.Status = v.Status.Worst(pv.Status)
 	}
 	return v
-}
-
-// contained asks a panel for its view. A panel that panics has one that says so.
-func contained(ctx context.Context, x panel.Panel) (v panel.View) {
-	defer func() {
-		if e := recover(); e != nil {
-			// Not what it panicked with: that could be anything.
-			v = panel.View{Title: x.Name(), Status: panel.Bad, Summary: fmt.Sprintf("This panel failed: it panicked with a %T", e)}
-		}
-	}()
-	return x.View(ctx)
 }
 
 // most is how long an observation asked for with ?over= may take.
@@ -177,7 +168,7 @@ func (p *Page) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	x := p.glance(Look)
 	views := []panel.View{buildInfo(), x.overview(), x.channelsView(), x.subscribersView()}
 	for _, pl := range p.opts.Panels {
-		views = append(views, contained(r.Context(), pl))
+		views = append(views, p.ask(r.Context(), pl))
 	}
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	web.Metrics(w, views...)

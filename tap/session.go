@@ -134,7 +134,7 @@ func (p *parked) claim(id, key string, cancel context.CancelFunc) *session {
 // release ends a connection's hold on its session. It waits a moment for the viewer to come back, if
 // wait says so, and is closed then.
 func (p *parked) release(s *session, wait bool) {
-	<-s.token
+	defer func() { <-s.token }()
 	p.mu.Lock()
 	wait = wait && !p.closed && len(p.all) <= p.most
 	p.mu.Unlock()
