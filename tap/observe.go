@@ -8,8 +8,9 @@ import (
 	"github.com/earshot-go/earshot"
 )
 
-// An observer looks at a server's counters and remembers what it saw, for that tells what no counter does: how many events come in a
-// second, when the last one did, how long the oldest has been waiting. It looks only when somebody asks.
+// An observer looks at a server's counters and remembers what it saw. That tells what no counter does: how
+// many events come in a second, when the last one did, how long the oldest has been waiting. It looks only
+// when somebody asks.
 type observer struct {
 	mu       sync.Mutex // guards the fields below
 	channels map[any]*seenChannel
