@@ -60,9 +60,12 @@ func (g *gate) lockSlow() uint64 {
 	}
 }
 
-// inBubble reports whether the caller is in a bubble of testing/synctest, where it is always 2000. A
-// clock that is wrong by so much costs some spinning, and the net for mailboxes that are forgotten.
-func inBubble() bool { return time.Now().Year() == 2000 }
+// inBubble reports whether the caller is in a bubble of testing/synctest. Times there, and nowhere else, come
+// without a reading of the monotonic clock, which Round(0) would strip.
+func inBubble() bool {
+	now := time.Now()
+	return now == now.Round(0)
+}
 
 //go:noinline
 func pause(turns int) {

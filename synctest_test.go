@@ -14,10 +14,7 @@ import (
 // contends for a channel must not look asleep, or users' tests see states in which nobody rests.
 func TestContentionIsNotRest(t *testing.T) {
 	t.Run("at once", func(t *testing.T) { contend(t, 0) })
-	t.Run("years later", func(t *testing.T) {
-		t.Skip("KNOWN BUG: gate.go inBubble takes a bubble for none once its clock has passed the year 2000")
-		contend(t, 100*365*24*time.Hour)
-	})
+	t.Run("years later", func(t *testing.T) { contend(t, 100*365*24*time.Hour) })
 }
 
 func contend(t *testing.T, later time.Duration) {
