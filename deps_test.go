@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/earshot-go/earshot/internal/need"
 	"github.com/stretchr/testify/require"
 )
 
@@ -122,9 +123,7 @@ func watchDir(t *testing.T, p listed) {
 // goCommand runs the go command on this module alone, as an embedder gets it.
 func goCommand(t *testing.T, env []string, args ...string) []byte {
 	t.Helper()
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("the go command is not in PATH: dependencies not checked")
-	}
+	need.Program(t, "go")
 	cmd := exec.Command("go", args...)
 	cmd.Env = append(os.Environ(), append([]string{"GOWORK=off"}, env...)...)
 	var stderr bytes.Buffer

@@ -58,23 +58,10 @@ func (c *conn) serve(ctx context.Context, closed <-chan struct{}, gap bool) (aga
 			return false
 		default:
 		}
-		if more {
-			select {
-			case <-stats.C:
-				c.stats()
-			case <-ctx.Done():
-				return true
-			case <-closed:
-				c.end("page closed")
-				return false
-			default:
-			}
-			continue
-		}
-		if len(c.buf) > 0 {
+		if len(c.buf) > 0 && !more {
 			continue // write it, and look again before waiting
 		}
-		ready, after := c.s.stream.ready()
+		ready, after := c.s.stream.ready(more)
 		var pause <-chan time.Time
 		if after != nil {
 			pause = after.C

@@ -136,8 +136,13 @@ func number(v any) string { return fmt.Sprint(v) }
 // eventually waits for what another goroutine, or the network, brings about.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	end := time.After(patience)
+	for !ok() {
+		select {
+		case <-look.C:
+		case <-end:
 			t.Fatalf("waited %v for %s", patience, what)
 		}
 	}

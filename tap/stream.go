@@ -175,10 +175,7 @@ func (t *Stream) wait(ctx context.Context) bool {
 	if ctx.Err() != nil || t.ended() {
 		return false
 	}
-	if t.more {
-		return true
-	}
-	ready, after := t.ready()
+	ready, after := t.ready(t.more)
 	if after != nil {
 		defer after.Stop()
 		select {
@@ -194,15 +191,24 @@ func (t *Stream) wait(ctx context.Context) bool {
 	return true
 }
 
-// ready returns what to wait for when step has found nothing: a moment if there was something just now,
-// for the sake of whoever sends, or the tap's signal.
-func (t *Stream) ready() (<-chan struct{}, *time.Timer) {
+// ready returns what to wait for when step has found nothing: nothing if there is more to look at, a moment if
+// there was something just now, for the sake of whoever sends, or the tap's signal.
+func (t *Stream) ready(more bool) (<-chan struct{}, *time.Timer) {
+	if more {
+		return atOnce, nil
+	}
 	if t.took {
 		t.took = false
 		return nil, time.NewTimer(pause)
 	}
 	return t.tap.Ready(), nil
 }
+
+var atOnce = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // ended reports whether nothing will come any more.
 func (t *Stream) ended() bool {

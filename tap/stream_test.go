@@ -119,7 +119,7 @@ func TestStream_Count(t *testing.T) {
 
 // rate= lets so many through in a second; the others are shed, and counted in the next one that is shown.
 func TestStream_Rate(t *testing.T) {
-	for _, target := range []string{"/events?rate=10/s", "/events?rate=10", "/events?filter=rate:10/s", "/events?filter=rate:10/s&rate=500/s", "/events?rate=600/m&filter=chan:c"} {
+	for _, target := range []string{"/events?rate=10/s", "/events?rate=10", "/events?filter=rate:10/s", "/events?filter=rate:10/s&rate=500/s", "/events?filter=rate:500/s&rate=10/s", "/events?rate=600/m&filter=chan:c"} {
 		bubble(t, func(t *testing.T, s *earshot.Server, e endpoint) {
 			burst := uint64(10)
 			if strings.Contains(target, "600/m") {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/earshot-go/earshot/internal/need"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -61,10 +62,7 @@ func TestInterrupt(t *testing.T) {
 
 // "earshot tap | head -1" works, and complains about nothing.
 func TestPipeClosedEarly(t *testing.T) {
-	head, err := exec.LookPath("head")
-	if err != nil {
-		t.Skip("there is no head command in PATH")
-	}
+	head := need.Program(t, "head")
 	for _, args := range [][]string{{"tap", "--count", "3"}, {"tap"}, {"tap", "--json"}, {"ls"}, {"help"}} {
 		f := newFake()
 		if len(args) < 3 {
@@ -147,10 +145,7 @@ func TestCompletionScripts(t *testing.T) {
 			for _, c := range commands {
 				assert.Contains(t, r.out, c.name)
 			}
-			path, err := exec.LookPath(shell)
-			if err != nil {
-				t.Skipf("there is no %s in PATH", shell)
-			}
+			path := need.Program(t, shell)
 			file := filepath.Join(t.TempDir(), "completion")
 			require.NoError(t, os.WriteFile(file, []byte(r.out), 0o600))
 			out, err := exec.Command(path, "-n", file).CombinedOutput()
@@ -161,10 +156,7 @@ func TestCompletionScripts(t *testing.T) {
 }
 
 func TestBashCompletes(t *testing.T) {
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("there is no bash in PATH")
-	}
+	bash := need.Program(t, "bash")
 	script := world{}.run(t, "completion", "bash").out
 	for words, want := range map[string]string{
 		"earshot t":              "tap top",

@@ -105,8 +105,13 @@ func (p *pty) await(t testing.TB, what string, ok func(screen string) bool) {
 		defer p.mu.Unlock()
 		return ok(p.grid.String())
 	}
-	for end := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	end := time.After(patience)
+	for !is() {
+		select {
+		case <-look.C:
+		case <-end:
 			t.Fatalf("waited %v for %s; the screen is\n%s\nwritten was %q", patience, what, p.screen(), lastOf(p.text(), 2000))
 		}
 	}

@@ -6,13 +6,13 @@ import (
 	"bytes"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/earshot-go/earshot/internal/need"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -23,9 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // prints for it.
 func sum(t *testing.T, files map[string]string) (s *summary, out string) {
 	t.Helper()
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("needs the go command in PATH")
-	}
+	need.Program(t, "go")
 	dir := t.TempDir()
 	files["go.mod"] = "module example.test\n\ngo 1.26.0\n"
 	for name, text := range files {

@@ -150,9 +150,9 @@ func visible(all []found) []Field {
 	var fs []Field
 	for _, same := range byName {
 		slices.SortStableFunc(same, func(a, b found) int {
-			return cmp.Or(cmp.Compare(len(a.Index), len(b.Index)), compareBool(b.tagged, a.tagged))
+			return cmp.Compare(a.rank(), b.rank())
 		})
-		if len(same) > 1 && len(same[0].Index) == len(same[1].Index) && same[0].tagged == same[1].tagged {
+		if len(same) > 1 && same[0].rank() == same[1].rank() {
 			continue
 		}
 		fs = append(fs, same[0].Field)
@@ -161,14 +161,13 @@ func visible(all []found) []Field {
 	return fs
 }
 
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
+// rank is smaller for what hides others.
+func (f *found) rank() int {
+	n := 2 * len(f.Index)
+	if !f.tagged {
+		n++
 	}
-	return 1
+	return n
 }
 
 // validName reports whether encoding/json would take a name from a tag.

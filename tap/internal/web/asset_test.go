@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/earshot-go/earshot/internal/need"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -106,10 +107,7 @@ func TestScriptAndPagesAgreeOnNames(t *testing.T) {
 func TestScript(t *testing.T) {
 	t.Parallel()
 
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("no node in PATH: the parts of app.js are tested in the browser only")
-	}
+	node := need.Program(t, "node")
 	app := filepath.Join(t.TempDir(), "app.js")
 	require.NoError(t, os.WriteFile(app, []byte(mustAsset(t, "app.js")), 0o600))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

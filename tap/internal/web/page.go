@@ -23,6 +23,17 @@ func (p *page) int(n int) { p.b = strconv.AppendInt(p.b, int64(n), 10) }
 // escape, as Go's %q does: a name must not hide a part of itself, turn the
 // text around it, or clear the terminal that it is pasted into.
 func (p *page) text(s string) {
+	p.escape(s, func(r rune) bool {
+		if hidden(r) {
+			p.b = appendEscape(p.b, r)
+			return true
+		}
+		return false
+	})
+}
+
+// escape writes a string that is no markup. special may write what its place wants otherwise.
+func (p *page) escape(s string, special func(rune) bool) {
 	for i := 0; i < len(s); {
 		r, n := rune(s[i]), 1
 		if r >= utf8.RuneSelf {
@@ -41,8 +52,7 @@ func (p *page) text(s string) {
 			p.raw("&#39;")
 		case r == utf8.RuneError && n == 1:
 			p.raw("\uFFFD")
-		case hidden(r):
-			p.b = appendEscape(p.b, r)
+		case special(r):
 		default:
 			p.b = append(p.b, s[i:i+n]...)
 		}
@@ -69,33 +79,19 @@ func (p *page) attr(name markup, value string) {
 	p.raw(" ")
 	p.raw(name)
 	p.raw(`="`)
-	for i := 0; i < len(value); {
-		r, n := rune(value[i]), 1
-		if r >= utf8.RuneSelf {
-			r, n = utf8.DecodeRuneInString(value[i:])
-		}
-		switch {
-		case r == '<':
-			p.raw("&lt;")
-		case r == '>':
-			p.raw("&gt;")
-		case r == '&':
-			p.raw("&amp;")
-		case r == '"':
-			p.raw("&#34;")
-		case r == '\'':
-			p.raw("&#39;")
-		case r == '`': // quoted by some old browsers
+	p.escape(value, func(r rune) bool {
+		switch r {
+		case '`': // quoted by some old browsers
 			p.raw("&#96;")
-		case r == '\r': // a bare one would become a line feed
+		case '\r': // a bare one would become a line feed
 			p.raw("&#13;")
-		case r == 0, r == utf8.RuneError && n == 1:
+		case 0:
 			p.raw("\uFFFD")
 		default:
-			p.b = append(p.b, value[i:i+n]...)
+			return false
 		}
-		i += n
-	}
+		return true
+	})
 	p.raw(`"`)
 }
 
