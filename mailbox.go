@@ -48,7 +48,11 @@ type Message[E any] struct {
 // Invalid options, an ended context or a closed server make a mailbox that has ended already: Err says
 // why, and so do Subscribe and Receive.
 func NewMailbox[E any](ctx context.Context, s *Server, opts *MailboxOptions) *Mailbox[E] {
-	in := newInner[E](ctx, s, opts, caller())
+	return newInner[E](ctx, s, opts, caller()).mailbox()
+}
+
+// mailbox returns the handle on in. There is one.
+func (in *inner[E]) mailbox() *Mailbox[E] {
 	m := &Mailbox[E]{in: in}
 	// Cleanups run outside of any synctest bubble, and may not touch the channels of one.
 	if !in.ended.Load() && !inBubble() {

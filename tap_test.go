@@ -249,6 +249,10 @@ func TestTap_BadOptions(t *testing.T) {
 	var e *earshot.Error
 	require.True(t, errors.As(err, &e))
 	require.Contains(t, e.Site, "tap_test.go:")
+	err = s.Tap(t.Context(), &earshot.TapOptions{Key: []int{1}}).Err()
+	require.ErrorIs(t, err, earshot.ErrBadOption)
+	require.Contains(t, err.Error(), "Key cannot be compared")
+	require.NoError(t, s.Tap(t.Context(), nil).Err(), "no lock is held")
 }
 
 func TestTap_Forgotten(t *testing.T) {
