@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/accessibility"
 	cdpbrowser "github.com/chromedp/cdproto/browser"
@@ -132,9 +131,10 @@ func TestUX24KeyboardTour(t *testing.T) {
 	p.until(fmt.Sprintf(`document.getElementById('rows').textContent.length > %d`, before))
 	p.keys(".")
 	var copied string
-	for end := time.Now().Add(patience); copied == "" && time.Now().Before(end); {
+	poll(patience, func() bool {
 		copied = eval[string](p, `navigator.clipboard.readText()`)
-	}
+		return copied != ""
+	})
 	var rec struct {
 		Channel string
 		Event   Order
@@ -249,7 +249,7 @@ func TestUX26Contrast(t *testing.T) {
 				send(s, "stock.low", 1, 3)
 				p.until(fmt.Sprintf(`(%s).Rows >= 3`, readCounts))
 				eval[void](p, `document.querySelector('#rows tr[data-seq]').click()`)
-				time.Sleep(100 * time.Millisecond)
+				p.until(`document.querySelector('#rows tr.detail pre')`)
 			}
 			got := eval[contrastResult](p, contrasts)
 			assert.Greater(t, got.Looked, 5, path)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/earshot-go/earshot/internal/need"
 	"go.uber.org/goleak"
 )
 
@@ -72,10 +73,7 @@ func start(t testing.TB) context.Context {
 	path := find()
 	if path == "" {
 		const why = "no browser: set EARSHOT_CHROMIUM to the path of Chromium or Chrome"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(why)
-		}
-		t.Skip(why)
+		need.Missing(t, why)
 	}
 	browser.once.Do(func() {
 		// No user-data-dir here: then chromedp makes a new one, and afterwards

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -59,10 +58,7 @@ func TestHarnessFindsFaults(t *testing.T) {
 				all = append(all, p.takeFaults()...)
 				return slices.ContainsFunc(all, regexp.MustCompile(c.fault).MatchString)
 			}
-			for end := time.Now().Add(patience); !found() && time.Now().Before(end); {
-				time.Sleep(10 * time.Millisecond)
-			}
-			assert.True(t, found(), "%q is not among %q", c.fault, all)
+			assert.True(t, poll(patience, found), "%q is not among %q", c.fault, all)
 			p.takeFaults()
 		})
 	}

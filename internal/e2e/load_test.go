@@ -32,12 +32,14 @@ func TestUX17Load(t *testing.T) {
 			})()`)
 			sent := 0
 			burst := func(d time.Duration) {
+				tick := time.NewTicker(2 * time.Millisecond)
+				defer tick.Stop()
 				began, base := time.Now(), sent
 				for took := time.Duration(0); took < d; took = time.Since(began) {
 					for ; sent-base < int(5000*took.Seconds()); sent++ {
 						earshot.SendEvent(s.srv, "orders.paid", Order{ID: sent, Amount: 12.5, Customer: "Ann"})
 					}
-					time.Sleep(2 * time.Millisecond)
+					<-tick.C
 				}
 			}
 			burst(4 * time.Second) // to its full size

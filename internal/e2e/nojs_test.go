@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/earshot-go/earshot/tap"
@@ -23,7 +22,7 @@ func TestUX11And12OwnOriginStrictPolicy(t *testing.T) {
 	p := s.tab("-")
 	p.tourOf(s, func(path string) {
 		p.waitForRows(path)
-		time.Sleep(1200 * time.Millisecond) // one refresh
+		p.refreshed()
 	})
 	p.mu.Lock()
 	assert.Greater(t, len(p.requests), 10, "the requests have been seen")

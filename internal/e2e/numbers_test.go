@@ -120,10 +120,16 @@ func TestTablesRefresh(t *testing.T) {
 	p.until(`JSON.stringify(` + sent + `) !== ` + quote(jsonOf(before)))
 	assert.True(t, eval[bool](p, `document.activeElement && document.activeElement.textContent.includes('orders.paid')`), "focus is lost")
 	eval[void](p, `getSelection().selectAllChildren(document.querySelector('main tbody tr'))`)
+	p.until(`document.getElementById('conn').textContent.includes('paused')`)
 	text := eval[string](p, `getSelection().toString()`)
+	held := jsonOf(eval[[]string](p, sent))
 	send(s, "orders.paid", 1, 7000)
-	time.Sleep(2500 * time.Millisecond)
+	other := s.tab("channels") // which goes on, and tells when this one would have
+	other.refreshed()
+	other.refreshed()
 	assert.Equal(t, text, eval[string](p, `getSelection().toString()`), "the selection is lost")
+	eval[void](p, `getSelection().removeAllRanges()`)
+	p.until(`JSON.stringify(` + sent + `) !== ` + quote(held))
 }
 
 // A table page whose server is gone says so, and recovers.
@@ -154,7 +160,11 @@ func TestUX37ClockSkew(t *testing.T) {
 				return
 			}
 			p.waitForRows(path)
-			time.Sleep(1200 * time.Millisecond)
+			if strings.HasPrefix(path, "page tap") {
+				send(s, "stock.low", 1, 3)
+				p.until(fmt.Sprintf(`(%s).Rows >= 3`, readCounts))
+			}
+			p.refreshed()
 			assert.NotRegexp(t, `(^|\s)[-−]\d+(\.\d+)?\s*(ms|s|m|h|d|min)\b`, eval[string](p, `document.body.innerText`), path)
 		})
 	}

@@ -234,15 +234,54 @@ func (p *tab) until(js string) {
 
 func (p *tab) untilIn(limit time.Duration, js string) {
 	p.t.Helper()
-	var last any
-	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		v, err := try(p, chromedp.Evaluate[bool](`!!(`+js+`)`))
-		if v {
-			return
-		}
-		last = err
+	var last error
+	ok := poll(limit, func() (ok bool) {
+		ok, last = try(p, chromedp.Evaluate[bool](`!!(`+js+`)`))
+		return ok
+	})
+	if !ok {
+		p.t.Fatalf("not within %v: %s (last error: %v)\nthe page says: %s", limit, js, last, p.summary())
 	}
-	p.t.Fatalf("not within %v: %s (last error: %v)\nthe page says: %s", limit, js, last, p.summary())
+}
+
+// poll asks until the answer is yes, and returns false if it is not within
+// limit.
+func poll(limit time.Duration, ok func() bool) bool {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(limit); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
+// refreshed waits until a page of tables has fetched itself anew, and shows
+// what it got. Pages that do not do that are ready as they are.
+func (p *tab) refreshed() {
+	p.t.Helper()
+	if !eval[bool](p, `!!document.getElementById('view')`) {
+		return
+	}
+	// What a page does when it has its answer is done before the next task.
+	eval[void](p, `(() => {
+		window.refreshes = 0;
+		if (window.unwatched) return;
+		window.unwatched = window.fetch;
+		window.fetch = async (...args) => {
+			const res = await unwatched(...args);
+			if (String(args[0]) === location.href) {
+				res.text = async () => {
+					const text = await Response.prototype.text.call(res);
+					setTimeout(() => { refreshes++ });
+					return text;
+				};
+			}
+			return res;
+		};
+	})()`)
+	p.until(`refreshes > 0`)
 }
 
 // summary is what a person would look at first.

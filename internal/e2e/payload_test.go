@@ -208,17 +208,18 @@ func (p *tab) save() []byte {
 	})
 	require.NoError(p.t, err)
 	p.do(chromedp.Click(chromedp.ID("save")))
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		files, _ := filepath.Glob(filepath.Join(dir, "*.ndjson"))
-		if len(files) == 1 {
-			body, err := os.ReadFile(files[0])
-			require.NoError(p.t, err)
-			return body
-		}
+	var files []string
+	saved := poll(patience, func() bool {
+		files, _ = filepath.Glob(filepath.Join(dir, "*.ndjson"))
+		return len(files) == 1
+	})
+	if !saved {
+		all, _ := os.ReadDir(dir)
+		p.t.Fatalf("no .ndjson file was saved; there is %v", all)
 	}
-	all, _ := os.ReadDir(dir)
-	p.t.Fatalf("no .ndjson file was saved; there is %v", all)
-	return nil
+	body, err := os.ReadFile(files[0])
+	require.NoError(p.t, err)
+	return body
 }
 
 const canary = "canary-7f3a9c"

@@ -88,10 +88,13 @@ func openShop(t *testing.T) *site {
 	return s
 }
 
-// The pictures in docs: the live page as it looks when it is at work.
+// The pictures in docs: the live page as it looks when it is at work. They are
+// drawn each time, so that they can be when they are wanted, and kept with
+// -pictures.
 func TestPictures(t *testing.T) {
-	if !*pictures {
-		t.Skip("makes files: ask for them with -pictures")
+	dir := t.TempDir()
+	if *pictures {
+		dir = filepath.Join("..", "..", "docs")
 	}
 	s := openShop(t)
 	for _, pic := range []struct {
@@ -110,51 +113,85 @@ func TestPictures(t *testing.T) {
 		p.viewport(pic.width, pic.height)
 		p.open(s.page + tapPath(pic.filter, ""))
 		p.until(isLive)
-		p.until(fmt.Sprintf(`(%s).Rows >= 200`, readCounts))
+		p.until(fmt.Sprintf(`(%s).Rows >= 60`, readCounts)) // more than fit
 		if pic.opened {
 			p.keys(" jjj\r ") // stand still, choose the third, open it, go on
 			p.until(isLive)
 		}
 		p.until(fmt.Sprintf(`(%s).Held === 0`, readCounts))
-		shot, err := try(p, chromedp.CaptureScreenshot())
-		require.NoError(t, err)
-		small := shrink(t, shot)
+		small := p.picture(pic.width, pic.height, pic.name)
 		assert.Less(t, len(small), 150<<10, pic.name)
-		require.NoError(t, os.WriteFile(filepath.Join("..", "..", "docs", pic.name), small, 0o644))
-		t.Logf("docs/%s: %d KiB", pic.name, len(small)>>10)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, pic.name), small, 0o644))
+		t.Logf("%s: %d KiB", pic.name, len(small)>>10)
 	}
 }
 
-// Every page, for people to look at.
+// Every page, dark and light, narrow and wide: none is blank or wider than the
+// window. With -album people can look at them afterwards.
 func TestAlbum(t *testing.T) {
-	if *album == "" {
-		t.Skip("makes files: ask for them with -album=FOLDER")
+	dir, widths := t.TempDir(), []int64{360, 1600}
+	if *album != "" {
+		dir, widths = *album, append(widths, 2560)
+		require.NoError(t, os.MkdirAll(dir, 0o755))
 	}
-	require.NoError(t, os.MkdirAll(*album, 0o755))
+	const height = 900
+	const wrong = "amount>> 5"
 	s := openShop(t)
 	for _, scheme := range []string{"dark", "light"} {
-		for _, width := range []int64{360, 1600, 2560} {
+		for _, width := range widths {
 			p := s.tab("-")
 			p.expect(`400`)
 			p.media("prefers-color-scheme", scheme)
-			p.viewport(width, 900)
-			for _, path := range append(s.tour(), tapPath("amount>> 5", "")) {
+			p.viewport(width, height)
+			for _, path := range append(s.tour(), tapPath(wrong, "")) {
 				p.open(s.page + path)
-				time.Sleep(1500 * time.Millisecond)
-				shot, err := try(p, chromedp.CaptureScreenshot())
-				require.NoError(t, err)
 				name, _, _ := strings.Cut(path, "=")
 				name = strings.NewReplacer("?", "-").Replace(cmp.Or(name, "overview"))
-				require.NoError(t, os.WriteFile(filepath.Join(*album, fmt.Sprintf("%s-%d-%s.png", name, width, scheme)), shrink(t, shot), 0o644))
+				name = fmt.Sprintf("%s-%d-%s.png", name, width, scheme)
+				switch {
+				case path == tapPath(wrong, ""):
+					p.until(`document.getElementById('filter-error').checkVisibility()`)
+				case path == "tap":
+					p.until(fmt.Sprintf(`(%s).Rows >= 10`, readCounts))
+				default:
+					p.waitForRows("page " + path)
+				}
+				if *album != "" {
+					p.refreshed() // a rate needs two looks
+				}
+				got := eval[[]int](p, `[document.documentElement.scrollWidth, document.documentElement.clientWidth]`)
+				assert.LessOrEqual(t, got[0], got[1], "%s: wider than the window: %v", name, eval[[]string](p, `
+					[...document.body.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+						.slice(0, 5).map(e => e.outerHTML.slice(0, 100))`))
+				require.NoError(t, os.WriteFile(filepath.Join(dir, name), p.picture(width, height, name), 0o644))
 			}
 		}
 	}
 }
 
+// picture takes a small picture of what is in the window, which must be of
+// that size, and show something: letters have soft edges, so that where there
+// are some, there are many colours.
+func (p *tab) picture(width, height int64, name string) []byte {
+	p.t.Helper()
+	shot, err := try(p, chromedp.CaptureScreenshot())
+	require.NoError(p.t, err, name)
+	small := shrink(p.t, shot)
+	img, err := png.Decode(bytes.NewReader(small))
+	require.NoError(p.t, err, name)
+	assert.Equal(p.t, image.Pt(int(width), int(height)), img.Bounds().Size(), name)
+	used := make(map[uint8]bool)
+	for _, i := range img.(*image.Paletted).Pix {
+		used[i] = true
+	}
+	assert.Greater(p.t, len(used), 16, "%s: nothing to see", name)
+	return small
+}
+
 // shrink makes a picture of at most 256 colours. A page has few, but letters
 // have soft edges: similar colours are put together, and the most frequent
 // groups get a place in the palette.
-func shrink(t *testing.T, data []byte) []byte {
+func shrink(t testing.TB, data []byte) []byte {
 	t.Helper()
 	src, err := png.Decode(bytes.NewReader(data))
 	require.NoError(t, err)

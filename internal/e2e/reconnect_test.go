@@ -103,9 +103,8 @@ func TestUX43Resume(t *testing.T) {
 		cut.cut()
 		send(s, "orders.paid", next, next+9)
 		next += 10
-		for end := time.Now().Add(patience); p.streams() == streams; time.Sleep(10 * time.Millisecond) {
-			require.True(t, time.Now().Before(end), "round %d: the page does not come back", round)
-		}
+		back := poll(patience, func() bool { return p.streams() != streams })
+		require.True(t, back, "round %d: the page does not come back", round)
 		p.until(isLive)
 	}
 	send(s, "orders.paid", next, next)

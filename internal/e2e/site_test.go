@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -219,14 +218,14 @@ func background(t testing.TB, every time.Duration, fn func(i int)) (stop func())
 // listenOn makes a listener on an address that was used a moment ago.
 func listenOn(t testing.TB, addr string) net.Listener {
 	t.Helper()
+	var l net.Listener
 	var err error
-	for range 100 {
-		var l net.Listener
-		if l, err = net.Listen("tcp", addr); err == nil {
-			return l
-		}
-		time.Sleep(20 * time.Millisecond)
+	poll(patience, func() bool {
+		l, err = net.Listen("tcp", addr)
+		return err == nil
+	})
+	if err != nil {
+		t.Fatal("listen again:", err)
 	}
-	t.Fatal(fmt.Errorf("listen again: %w", err))
-	return nil
+	return l
 }

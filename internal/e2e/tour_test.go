@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/url"
 	"testing"
-	"time"
 
 	"github.com/earshot-go/earshot"
 	"github.com/earshot-go/earshot/tap"
@@ -81,13 +80,12 @@ func populated(t *testing.T) *site {
 // it looks for them only while somebody looks at it.
 func (s *site) untilSlow() {
 	s.t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	found := poll(patience, func() bool {
 		var page struct{ Slow []any }
-		if s.json("slow.json", &page); len(page.Slow) > 0 {
-			return
-		}
-	}
-	s.t.Fatal("the stuck subscriber is not found to be slow")
+		s.json("slow.json", &page)
+		return len(page.Slow) > 0
+	})
+	require.True(s.t, found, "the stuck subscriber is not found to be slow")
 }
 
 // query makes the query part of an address.
