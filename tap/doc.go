@@ -6,7 +6,7 @@
 // # What it costs
 //
 // Nothing while nobody looks: no subscription, no goroutine, no timer. A stream makes senders on the
-// channels that its filter names pay some 30 ns an event, whatever the number of viewers with those chan: terms,
+// channels that its filter names pay 30 to 110 ns an event, whatever the number of viewers with those chan: terms,
 // and whether they read or not (docs/performance.md); a page has at most 16 different sets of them. Senders on
 // other channels pay nothing, but that SendEvent by a name that nobody listens to looks it up, for 18 ns in
 // place of 4. What viewers of a page do takes at most a quarter of one processor, for all of them together.
