@@ -83,6 +83,16 @@ func (c *Channel[E]) Name() any { return c.name }
 // making of an event that is costly to make. It is one atomic load, and inlined.
 func (c *Channel[E]) Listening() bool { return c.live.Load() != nil }
 
+// Audience returns how many listen: subscriptions and those taps whose choice of channels includes this one,
+// where taps of the same choice count as one. It is two atomic loads. A sender that is itself among the
+// subscribers, as a relay is, learns from it whether there is anybody else.
+func (c *Channel[E]) Audience() int {
+	if l := c.live.Load(); l != nil {
+		return int(l.audience.Load())
+	}
+	return 0
+}
+
 // Send sends an event to all subscribers. It never fails. It does not block, unless the channel's
 // owner said MayBlock and a Block mailbox is full: then it waits until that has room or is gone. If
 // nobody listens it is one atomic load, and inlined; the event is not boxed and nothing is allocated.
@@ -136,7 +146,15 @@ func (c *Channel[E]) SendContext(ctx context.Context, event E) error {
 		_, err := sendSlow[any](ctx, l, l.head.lock(), event)
 		return err
 	}
-	_, err := sendSlow(ctx, l, l.head.lock(), event)
+	h := l.head.lock()
+	if h < l.trip {
+		if c, ok := l.slots.(*chunk[E]); ok {
+			c.ev[h-c.base] = event
+			l.head.unlock(h + 1)
+			return nil
+		}
+	}
+	_, err := sendSlow(ctx, l, h, event)
 	return err
 }
 

@@ -5,6 +5,8 @@ import (
 	"math"
 	"runtime"
 	"sync/atomic"
+
+	"github.com/earshot-go/earshot/internal/exempt"
 )
 
 // A log is a live channel: the events that some subscriber still has to read, each stored once,
@@ -44,6 +46,8 @@ type log struct {
 	replay    uint64     // events kept for those who come later
 	closed    bool
 	wire      *wire // the one whose log this is, or nil
+
+	audience atomic.Int32 // listeners(), for those who do not hold Server.mu
 }
 
 // listeners returns how many there are. It is guarded by Server.mu as they are.
@@ -85,7 +89,7 @@ func sendSlow[E any](ctx context.Context, l *log, h uint64, event E) (bool, erro
 			return false, nil
 		}
 		who, full := l.fullLocked(h)
-		if !full {
+		if !full || who.box.overflow == Block && exempt.Is(ctx, l.topic.Load().handle) {
 			break
 		}
 		l.head.unlock(h)

@@ -266,6 +266,7 @@ func without[T comparable](list []T, gone T) []T {
 
 // joinedLocked and leftLocked follow a change in a log's number of subscribers.
 func (s *Server) joinedLocked(l *log) {
+	l.audience.Store(int32(l.listeners()))
 	if t := l.topic.Load(); l.listeners() == 1 {
 		t.interval++
 		for _, p := range t.producers {
@@ -275,6 +276,7 @@ func (s *Server) joinedLocked(l *log) {
 }
 
 func (s *Server) leftLocked(l *log) {
+	l.audience.Store(int32(l.listeners()))
 	if l.wire != nil {
 		if len(l.cursors) == 0 {
 			s.unwireLocked(l.wire)

@@ -3,42 +3,21 @@ package earshot
 import (
 	"slices"
 	"strings"
+
+	names "github.com/earshot-go/earshot/internal/pattern"
 )
 
-// A pattern matches dotted names. It is immutable.
+// pattern is what a subscription by pattern looks for. It is immutable.
 type pattern struct {
-	text     string
-	segments []string
-	rest     bool // the last segment is "**"
+	*names.Pattern
 	internal bool // may match the server's own channels
 	sub      *subscription
 }
 
 // parsePattern returns the hint of what is wrong if text is not a pattern.
 func parsePattern(text string) (p *pattern, hint string) {
-	p = &pattern{text: text, segments: strings.Split(text, ".")}
-	for i, s := range p.segments {
-		switch {
-		case s == "":
-			return nil, "empty segment"
-		case s == "**" && i < len(p.segments)-1:
-			return nil, `"**" before the last segment`
-		case s == "**":
-			p.rest = true
-			p.segments = p.segments[:i]
-		case s != "*" && strings.ContainsAny(s, "*?[]{}\\ \t\r\n\x00"):
-			return nil, "segment " + quoteShort(s) + ` is neither "*", "**" nor plain text`
-		}
-	}
-	p.internal = isOwn(text)
-	return p, ""
-}
-
-func quoteShort(s string) string {
-	if len(s) > 40 {
-		s = s[:40] + "…"
-	}
-	return `"` + strings.ToValidUTF8(s, "�") + `"`
+	parsed, hint := names.Parse(text)
+	return &pattern{Pattern: parsed, internal: isOwn(text)}, hint
 }
 
 // ownChannels begins the names of the server's own channels.
@@ -48,22 +27,7 @@ func isOwn(name string) bool { return strings.HasPrefix(name, ownChannels) }
 
 // match reports whether name matches. It does not allocate.
 func (p *pattern) match(name string) bool {
-	if isOwn(name) && !p.internal {
-		return false
-	}
-	for i, want := range p.segments {
-		got, rest, more := strings.Cut(name, ".")
-		if want != "*" && want != got || got == "" {
-			return false
-		}
-		if last := i == len(p.segments)-1; last && !p.rest {
-			return !more
-		} else if !more {
-			return false // the pattern goes on and the name does not
-		}
-		name = rest
-	}
-	return p.rest && name != ""
+	return (p.internal || !isOwn(name)) && p.Match(name)
 }
 
 // matchAny reports whether some installed pattern, or some tap, matches name.
@@ -93,7 +57,7 @@ func (s *Server) anyHears(name any) bool {
 func (s *Server) subscribePattern(b *box, text string) (Ref, error) {
 	at := caller()
 	p, hint := parsePattern(text)
-	if p == nil {
+	if hint != "" {
 		return Ref{}, siteError("subscribe pattern", text, at, ErrBadPattern, hint)
 	}
 	if b.overflow == Block {

@@ -1,0 +1,207 @@
+package nats
+
+import (
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+
+	"github.com/earshot-go/earshot/bus"
+)
+
+// BusOptions say how a bus uses its server. What the query of the URL says goes before them.
+type BusOptions struct {
+	// Stream is the name of the stream. Default "earshot".
+	Stream string
+	// Prefix begins the subjects of the stream, which takes all below it: "<prefix>.>". Default: the stream's
+	// name.
+	Prefix string
+	// Core does without JetStream ("mode=core"): at most once, and nothing is kept.
+	Core bool
+	// Memory keeps the stream in the server's memory ("storage=memory"): it does not survive the server.
+	Memory bool
+	// Replicas is on how many servers of a cluster a new stream is kept. Default 1.
+	Replicas int
+
+	// Keep, KeepFor and KeepBytes bound what a new stream keeps; the oldest events go first. Default: no
+	// bound, which fills the server's disk sooner or later.
+	Keep      int64
+	KeepFor   time.Duration
+	KeepBytes int64
+
+	// MaxBytes is the longest event that is published, as JSON. Default 1,000,000, which a server with the
+	// usual max_payload of 1 MiB takes. The server may take less, which is bus.ErrTooLarge as well.
+	MaxBytes int
+	// Duplicates is for how long a new stream recognises an event that is published again. Default 2 minutes.
+	// The server keeps every ID in memory for that long. Under a minute, Caps.Dedupe is false.
+	Duplicates time.Duration
+
+	// Atomic stores the events of one Publish as one ("atomic=true"), up to 1000 or 4 MiB at a time: all or
+	// nothing, so that their order holds even if the server refuses some and takes them later. It needs a
+	// server of version 2.12 and a stream that allows it, as a new one does then. A server with its stream in
+	// files takes batches a fifth as fast this way, so the default is false.
+	Atomic bool
+
+	// Credentials is a file with a user's JWT and seed ("creds=/etc/earshot.creds").
+	Credentials string
+	// Connect is for what has no name here, such as TLS certificates: options of the client library, which
+	// are applied last. Reconnecting stays off whatever they say: whoever uses the bus decides on retries.
+	Connect []natsgo.Option
+}
+
+const (
+	defaultStream     = "earshot"
+	defaultMaxBytes   = 1_000_000
+	defaultDuplicates = 2 * time.Minute
+	minDuplicates     = time.Minute // what Caps.Dedupe promises
+)
+
+// An address is where a bus connects to, and as whom.
+type address struct {
+	servers []string // without user and password, which the client library would show in errors
+	user    *url.Userinfo
+	shown   string // what may be seen of the URL
+}
+
+// settings returns o and what the URL says, with defaults filled in.
+func settings(text string, o *BusOptions) (BusOptions, address, error) {
+	var s BusOptions
+	if o != nil {
+		s = *o
+		s.Connect = slices.Clone(o.Connect)
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" || strings.Trim(u.Path, "/") != "" || u.Fragment != "" {
+		// What is wrong is not shown: it may be a part of the password.
+		return s, address{}, fmt.Errorf("nats: open %s: no URL of the form nats://user:password@host:4222?stream=earshot; in a password, write / as %%2F and @ as %%40", redact(text))
+	}
+	a := address{user: u.User, shown: redact(text)}
+	for host := range strings.SplitSeq(u.Host, ",") {
+		if host == "" {
+			return s, a, fmt.Errorf("nats: open %s: an empty host between the commas", a.shown)
+		}
+		a.servers = append(a.servers, u.Scheme+"://"+host)
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return s, a, fmt.Errorf("nats: open %s: the query is not of the form key=value&key=value", a.shown)
+	}
+	for key, values := range query {
+		if err := s.set(key, values[len(values)-1]); err != nil {
+			return s, a, fmt.Errorf("nats: open %s: %w", a.shown, err)
+		}
+	}
+	if err := s.complete(); err != nil {
+		return s, a, fmt.Errorf("nats: open %s: %w", a.shown, err)
+	}
+	return s, a, nil
+}
+
+const keys = "atomic, creds, duplicates, keep, keepbytes, keepfor, maxbytes, mode, prefix, replicas, storage, stream"
+
+func (o *BusOptions) set(key, value string) (err error) {
+	var n int64
+	switch key {
+	case "stream":
+		o.Stream = value
+	case "prefix":
+		o.Prefix = value
+	case "creds":
+		o.Credentials = value
+	case "mode":
+		o.Core, err = choice(value, "jetstream", "core")
+	case "storage":
+		o.Memory, err = choice(value, "file", "memory")
+	case "atomic":
+		o.Atomic, err = strconv.ParseBool(value)
+	case "replicas":
+		n, err = strconv.ParseInt(value, 10, 16)
+		o.Replicas = int(n)
+	case "keep":
+		o.Keep, err = strconv.ParseInt(value, 10, 64)
+	case "keepbytes":
+		o.KeepBytes, err = strconv.ParseInt(value, 10, 64)
+	case "maxbytes":
+		n, err = strconv.ParseInt(value, 10, 32)
+		o.MaxBytes = int(n)
+	case "keepfor":
+		o.KeepFor, err = time.ParseDuration(value)
+	case "duplicates":
+		o.Duplicates, err = time.ParseDuration(value)
+	default:
+		return fmt.Errorf("unknown key %q in the query: there are %s", key, keys)
+	}
+	if err != nil {
+		return fmt.Errorf("%s=%s: %w", key, value, err)
+	}
+	return nil
+}
+
+func choice(value, no, yes string) (bool, error) {
+	if value != no && value != yes {
+		return false, fmt.Errorf("there are %s and %s", no, yes)
+	}
+	return value == yes, nil
+}
+
+func (o *BusOptions) complete() error {
+	if o.Stream == "" {
+		o.Stream = defaultStream
+	}
+	if o.Prefix == "" {
+		o.Prefix = o.Stream
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = defaultMaxBytes
+	}
+	if o.Duplicates == 0 {
+		o.Duplicates = defaultDuplicates
+	}
+	if o.Replicas == 0 {
+		o.Replicas = 1
+	}
+	if len(o.Stream) > 200 || strings.ContainsAny(o.Stream, ".*>/\\%") || !allPlain(o.Stream) {
+		return fmt.Errorf("stream %q: a name of up to 200 letters, digits, - and _ is needed", o.Stream)
+	}
+	for token := range strings.SplitSeq(o.Prefix, ".") {
+		if token == "" || len(o.Prefix) > 500 || !allPlain(token) {
+			return fmt.Errorf("prefix %q: a subject without wildcards and spaces is needed, as in shop.events", o.Prefix)
+		}
+	}
+	if o.Prefix[0] == '$' || strings.HasPrefix(o.Prefix, "_INBOX") {
+		return fmt.Errorf("prefix %q: NATS keeps these subjects for itself", o.Prefix)
+	}
+	if o.MaxBytes < 0 || o.MaxBytes > math.MaxInt32 || o.Keep < 0 || o.KeepFor < 0 || o.KeepBytes < 0 || o.Replicas < 0 || o.Duplicates < 0 {
+		return fmt.Errorf("keep, keepfor, keepbytes, maxbytes, duplicates and replicas are not negative")
+	}
+	if o.KeepFor > 0 && o.Duplicates > o.KeepFor {
+		o.Duplicates = o.KeepFor // the server refuses to remember an ID for longer than its event
+	}
+	return nil
+}
+
+func allPlain(s string) bool {
+	for i := range len(s) {
+		if !plain(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// redact is bus.Redact, and also hides a user without a password: that is a token.
+func redact(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return bus.Redact(text)
+	}
+	if _, has := u.User.Password(); u.User != nil && !has {
+		u.User = url.User("xxxxx")
+	}
+	return bus.Redact(u.String())
+}

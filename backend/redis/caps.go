@@ -1,0 +1,69 @@
+package redis
+
+import (
+	"strings"
+
+	"github.com/earshot-go/earshot/bus"
+)
+
+// Caps says what the bus promises. Durable is false until the server has been asked, which Publish and Tail do
+// whenever they connect. It does not block.
+func (b *Bus) Caps() bus.Caps { return *b.caps.Load() }
+
+// least is what the bus promises before it has met the server.
+func (b *Bus) least() bus.Caps {
+	return bus.Caps{
+		Engine:       engine,
+		Replay:       true,
+		Ordered:      true,
+		MultiProcess: true,
+		MaxBytes:     b.opts.MaxBytes,
+		Note:         "Not connected yet: whether the server keeps anything over a restart is not known.",
+	}
+}
+
+// learn notes what the server has said of itself, in sections of INFO and one value of its configuration. They are
+// empty if the user may not ask.
+func (b *Bus) learn(persistence, memory, replication, fsync string) {
+	c := b.least()
+	var note []string
+	add := func(s string) { note = append(note, s) }
+	switch aof := field(persistence, "aof_enabled"); {
+	case aof == "":
+		add("The server does not say whether it keeps anything over a restart: give the user +info.")
+	case aof != "1":
+		add("The server has no append-only file: a restart loses what came since the last snapshot, or everything. Set appendonly yes.")
+	default:
+		c.Durable = true
+		switch fsync {
+		case "always":
+			add("The server syncs to disk before it answers.")
+		case "everysec":
+			add("The server syncs to disk every second: a loss of power may take the last second or two, and so may a kill while the disk is slow.")
+		case "no":
+			add("The server leaves it to the system when to sync to disk: a loss of power may take half a minute.")
+		default:
+			add("The server writes an append-only file; a loss of power may take what was not synced to disk, one second by default.")
+		}
+	}
+	if field(replication, "role") == "slave" {
+		add("This server is a replica, and accepts nothing.")
+	} else if n := field(replication, "connected_slaves"); n != "" && n != "0" {
+		add("Replication is asynchronous: a failover may lose what was accepted just before.")
+	}
+	if policy := field(memory, "maxmemory_policy"); policy != "" && policy != "noeviction" && field(memory, "maxmemory") != "0" {
+		add("maxmemory-policy is " + policy + ": the server may drop the stream when memory is short. Set noeviction.")
+	}
+	c.Note = strings.Join(note, " ")
+	b.caps.Store(&c)
+}
+
+// field returns a value of INFO.
+func field(info, name string) string {
+	for line := range strings.Lines(info) {
+		if key, v, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":"); ok && key == name {
+			return v
+		}
+	}
+	return ""
+}

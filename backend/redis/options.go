@@ -1,0 +1,190 @@
+package redis
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/earshot-go/earshot/bus"
+)
+
+// BusOptions are the properties of a stream and of the way to it. What the URL's query says goes before them.
+type BusOptions struct {
+	// Stream is the key of the stream. Empty means "earshot". In a cluster it decides on the slot, as keys do.
+	Stream string
+	// Keep is about how many events are kept: some hundred more may be. 0 means 100000, or no limit if KeepFor is
+	// set; a negative number means no limit.
+	Keep int
+	// KeepFor is about how long events are kept, by the server's clock. Older ones are removed when something is
+	// published. 0 means no limit; it is rounded to milliseconds.
+	KeepFor time.Duration
+	// MaxBytes is the length of JSON that an event may have. 0 means 1 MiB, a negative number the server's own
+	// limit of 512 MiB.
+	MaxBytes int
+	// TLS is for rediss. Nil means the system's certificates and the host's name.
+	TLS *tls.Config
+}
+
+const (
+	defaultKeep     = 100_000
+	defaultMaxBytes = 1 << 20
+)
+
+// An address is where the server is and how to enter it.
+type address struct {
+	network, addr  string // "tcp", "127.0.0.1:6379"
+	user, password string
+	db             int
+	tls            *tls.Config // nil: none
+	shown          string      // a URL without the password
+}
+
+// queryKeys are what a URL's query may have, and db for a socket, whose path is taken.
+var queryKeys = []string{"keep", "keepfor", "maxbytes", "stream"}
+
+// settings reads a URL and options.
+func settings(text string, opts *BusOptions) (BusOptions, address, error) {
+	var o BusOptions
+	if opts != nil {
+		o = *opts
+	}
+	fault := func(format string, args ...any) (BusOptions, address, error) {
+		return BusOptions{}, address{}, fmt.Errorf("redis: open %s: "+format, append([]any{bus.Redact(text)}, args...)...)
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return fault("not a URL: write redis://user:password@host:6379/0?stream=name, with %%xx for what is no letter or digit in a password")
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return fault("the query is not like key=value&key=value")
+	}
+	a, err := locate(u, query, o.TLS)
+	if err != nil {
+		return fault("%w", err)
+	}
+	for key, values := range query {
+		if err := o.set(key, values[len(values)-1]); err != nil {
+			return fault("%w", err)
+		}
+	}
+	if err := o.complete(); err != nil {
+		return fault("%w", err)
+	}
+	a.shown = show(u, a, o.Stream)
+	return o, a, nil
+}
+
+// locate reads all of a URL but the options, and takes what it has read out of the query.
+func locate(u *url.URL, query url.Values, config *tls.Config) (address, error) {
+	a := address{network: "tcp", user: u.User.Username()}
+	a.password, _ = u.User.Password()
+	db := strings.TrimPrefix(u.Path, "/")
+	switch u.Scheme {
+	case "redis", "rediss":
+		host, port := u.Hostname(), u.Port()
+		if host == "" {
+			host = "localhost"
+		}
+		if port == "" {
+			port = "6379"
+		}
+		a.addr = net.JoinHostPort(host, port)
+		if u.Scheme == "rediss" {
+			if config == nil {
+				config = &tls.Config{}
+			}
+			config = config.Clone()
+			if config.ServerName == "" {
+				config.ServerName = host
+			}
+			a.tls = config
+		}
+	case "redis+unix":
+		if u.Host != "" || u.Path == "" {
+			return a, errors.New("the path of a socket begins after three slashes: redis+unix:///run/redis.sock")
+		}
+		a.network, a.addr = "unix", u.Path
+		db = query.Get("db")
+		query.Del("db")
+	default:
+		return a, fmt.Errorf("the scheme is redis, rediss or redis+unix, not %q", u.Scheme)
+	}
+	if db != "" {
+		n, err := strconv.ParseUint(db, 10, 31)
+		if err != nil {
+			return a, fmt.Errorf("%q is not the number of a database, as in redis://host:6379/0", db)
+		}
+		a.db = int(n)
+	}
+	return a, nil
+}
+
+// set takes one value of a URL's query.
+func (o *BusOptions) set(key, value string) (err error) {
+	switch key {
+	case "stream":
+		o.Stream = value
+	case "keep":
+		o.Keep, err = strconv.Atoi(value)
+	case "keepfor":
+		o.KeepFor, err = time.ParseDuration(value)
+	case "maxbytes":
+		o.MaxBytes, err = strconv.Atoi(value)
+	default:
+		known := slices.Concat(queryKeys, []string{"db with redis+unix"})
+		return fmt.Errorf("unknown %q in the query: it may have %s", key, strings.Join(known, ", "))
+	}
+	if err != nil {
+		return fmt.Errorf("%s=%s in the query: it has to be like keep=100000, keepfor=24h, maxbytes=65536", key, value)
+	}
+	return nil
+}
+
+// complete puts defaults for what is not said, and refuses what cannot be.
+func (o *BusOptions) complete() error {
+	if o.Stream == "" {
+		o.Stream = "earshot"
+	}
+	if o.KeepFor < 0 || o.KeepFor > 0 && o.KeepFor < time.Millisecond {
+		return fmt.Errorf("events cannot be kept for %v: it is a millisecond or more, or 0 for no limit", o.KeepFor)
+	}
+	switch {
+	case o.Keep < 0:
+		o.Keep = 0 // from here on: no limit
+	case o.Keep == 0 && o.KeepFor == 0:
+		o.Keep = defaultKeep
+	}
+	switch {
+	case o.MaxBytes == 0:
+		o.MaxBytes = defaultMaxBytes
+	case o.MaxBytes < 0:
+		o.MaxBytes = 0 // from here on: no limit
+	}
+	if o.MaxBytes > math.MaxInt32 {
+		return fmt.Errorf("events cannot have %d bytes: a value in Redis has 512 MiB at most", o.MaxBytes)
+	}
+	return nil
+}
+
+// show writes the URL of a stream without the password.
+func show(u *url.URL, a address, stream string) string {
+	s := url.URL{Scheme: u.Scheme, RawQuery: url.Values{"stream": {stream}}.Encode()}
+	if a.user != "" {
+		s.User = url.User(a.user)
+	}
+	if a.network == "unix" {
+		s.Path = a.addr
+		s.RawQuery = url.Values{"db": {strconv.Itoa(a.db)}, "stream": {stream}}.Encode()
+	} else {
+		s.Host, s.Path = a.addr, "/"+strconv.Itoa(a.db)
+	}
+	return s.String()
+}

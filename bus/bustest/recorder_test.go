@@ -1,0 +1,112 @@
+package bustest
+
+// This test is inside the package, because it runs single tests of the suite on something that is no testing.T.
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	// The engines of these tests answer at once, or never.
+	patience, stubborn = 5*time.Second, time.Second
+	os.Setenv("EARSHOT_CUTS", "30")
+	goleak.VerifyTestMain(m)
+}
+
+// A Record is how a test of the suite has ended.
+type Record struct {
+	Failed, Skipped bool
+	Log             string
+}
+
+// Try runs one test of the suite, by its name, and returns how it has ended.
+func Try(t *testing.T, name string, open func(t testing.TB) Stream) Record {
+	t.Helper()
+	for _, c := range slices.Concat(behaviour, faults) {
+		if c.name == name {
+			r := &recorder{TB: t, name: t.Name()}
+			r.do(func() { c.run(r, open) })
+			for len(r.cleanups) > 0 {
+				last := len(r.cleanups) - 1
+				f := r.cleanups[last]
+				r.cleanups = r.cleanups[:last]
+				r.do(f)
+			}
+			return Record{r.failed, r.skipped, r.log.String()}
+		}
+	}
+	t.Fatalf("the suite has no test %q", name)
+	panic("unreachable")
+}
+
+// Alone reports whether nothing may run beside a test of the suite.
+func Alone(name string) bool {
+	for _, c := range slices.Concat(behaviour, faults) {
+		if c.name == name {
+			return c.alone
+		}
+	}
+	return false
+}
+
+// A recorder is a test whose failure fails nothing.
+type recorder struct {
+	testing.TB
+	name     string
+	cleanups []func()
+
+	mu              sync.Mutex // guards the fields below
+	failed, skipped bool
+	log             strings.Builder
+}
+
+// do runs f as the testing package does: it may end by Goexit.
+func (r *recorder) do(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	<-done
+}
+
+func (r *recorder) note(failed, skipped bool, text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed, r.skipped = r.failed || failed, r.skipped || skipped
+	r.log.WriteString(text + "\n")
+}
+
+func (r *recorder) Helper()          {}
+func (r *recorder) Cleanup(f func()) { r.cleanups = append(r.cleanups, f) }
+func (r *recorder) Failed() bool     { r.mu.Lock(); defer r.mu.Unlock(); return r.failed }
+func (r *recorder) Skipped() bool    { r.mu.Lock(); defer r.mu.Unlock(); return r.skipped }
+
+func (r *recorder) Log(args ...any) { r.note(false, false, fmt.Sprint(args...)) }
+func (r *recorder) Logf(format string, args ...any) {
+	r.note(false, false, fmt.Sprintf(format, args...))
+}
+func (r *recorder) Fail()             { r.note(true, false, "failed") }
+func (r *recorder) FailNow()          { r.Fail(); runtime.Goexit() }
+func (r *recorder) Error(args ...any) { r.note(true, false, fmt.Sprint(args...)) }
+func (r *recorder) Fatal(args ...any) { r.Error(args...); runtime.Goexit() }
+func (r *recorder) Skip(args ...any)  { r.note(false, true, fmt.Sprint(args...)); runtime.Goexit() }
+func (r *recorder) SkipNow()          { r.note(false, true, "skipped"); runtime.Goexit() }
+
+func (r *recorder) Errorf(format string, args ...any) {
+	r.note(true, false, fmt.Sprintf(format, args...))
+}
+func (r *recorder) Fatalf(format string, args ...any) { r.Errorf(format, args...); runtime.Goexit() }
+func (r *recorder) Skipf(format string, args ...any) {
+	r.note(false, true, fmt.Sprintf(format, args...))
+	runtime.Goexit()
+}

@@ -1,0 +1,71 @@
+package bus_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/earshot-go/earshot/bus"
+	_ "github.com/earshot-go/earshot/bus/membus"
+	"github.com/stretchr/testify/require"
+)
+
+func TestOpenUnknownScheme(t *testing.T) {
+	_, err := bus.Open("no-such-engine://user:hunter2@host/db?password=hunter3&x=1")
+	require.ErrorIs(t, err, bus.ErrScheme)
+	require.ErrorContains(t, err, `"no-such-engine"`)
+	require.ErrorContains(t, err, "this program knows mem")
+	require.ErrorContains(t, err, "is imported")
+	require.NotContains(t, err.Error(), "hunter")
+
+	for _, address := range []string{"", "events.db", "host/db?password=hunter2"} {
+		_, err := bus.Open(address)
+		require.ErrorIs(t, err, bus.ErrScheme, "%q", address)
+		require.ErrorContains(t, err, "sqlite:events.db", "the error shows how it is written")
+		require.NotContains(t, err.Error(), "hunter")
+	}
+}
+
+func TestRegister(t *testing.T) {
+	broken := errors.New("this engine opens nothing")
+	got := ""
+	bus.Register("test-register", func(url string) (bus.Bus, error) { got = url; return nil, broken })
+	_, err := bus.Open("test-register:a?b=c")
+	require.ErrorIs(t, err, broken)
+	require.Equal(t, "test-register:a?b=c", got, "an engine gets the URL whole")
+	require.PanicsWithValue(t, "bus: scheme test-register registered twice", func() {
+		bus.Register("test-register", func(string) (bus.Bus, error) { return nil, nil })
+	})
+}
+
+func TestRedact(t *testing.T) {
+	for _, c := range []struct{ address, want string }{
+		{"mem:", "mem:"},
+		{"redis://127.0.0.1:6379/0?stream=shop", "redis://127.0.0.1:6379/0?stream=shop"},
+		{"redis://me@host/0", "redis://me@host/0"},
+		{"redis://me:hunter2@host/0", "redis://me:xxxxx@host/0"},
+		{"redis://:hunter2@host/0", "redis://:xxxxx@host/0"},
+		{"redis://me:hun%74er2@host/0", "redis://me:xxxxx@host/0"},
+		{"http://host/db?password=hunter2&x=1", "http://host/db?password=xxxxx&x=1"},
+		{"http://host/db?token=hunter2", "http://host/db?token=xxxxx"},
+		{"http://host/db?auth=hunter2", "http://host/db?auth=xxxxx"},
+		{"http://host/db?password=hunter1&password=hunter2", "http://host/db?password=xxxxx"},
+		{"sqlite:events.db?password=hunter2", "sqlite:events.db?password=xxxxx"},
+		{"redis://me:hunter2@host:port/0", "redis:…"},
+		{"redis://me:hun%ter2@host/0", "redis:…"},
+		{"redis://me:hunter2@host/\x7f", "redis:…"},
+		{"://hunter2", ":…"},
+	} {
+		require.Equal(t, c.want, bus.Redact(c.address))
+		require.NotContains(t, bus.Redact(c.address), "hunter")
+	}
+}
+
+func TestGapError(t *testing.T) {
+	require.EqualError(t, &bus.GapError{}, "bus: gap")
+	require.EqualError(t, &bus.GapError{After: "v1:mem:x:1", Missed: 3, Reason: "the stream keeps 10 events"},
+		"bus: gap of 3 events after v1:mem:x:1: the stream keeps 10 events")
+	var gap *bus.GapError
+	require.ErrorAs(t, fmt.Errorf("wrapped: %w", &bus.GapError{Missed: 2}), &gap)
+	require.EqualValues(t, 2, gap.Missed)
+}

@@ -1,0 +1,154 @@
+package emitter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/earshot-go/earshot/bus"
+)
+
+// Close ends the emitter: it refuses what is emitted from now on, waits until the engine has accepted what is in the
+// buffer and until the listeners have been called for what is queued, or until ctx ends, and then stops its
+// goroutines. Without a deadline it waits as long as the engine is away; a context that has ended makes it stop at
+// once. EmitWaits that still wait return ErrClosed.
+//
+// It returns an *UnsentError if events are left that the engine has not accepted, an error that names the listener
+// if one has not returned, and nil otherwise. Called from a listener, with the context that this was given, it does
+// not wait for listeners. It is idempotent: a second call waits for the first one, and returns the same.
+func (e *Emitter) Close(ctx context.Context) error {
+	e.closeOnce.Do(func() { e.closeErr = e.shut(ctx) })
+	return e.closeErr
+}
+
+// stopTime is how long Close waits for what it has stopped.
+const stopTime = 2 * time.Second
+
+func (e *Emitter) shut(ctx context.Context) error {
+	e.book.mu.Lock() // nobody is registered after this
+	e.closed.Store(true)
+	e.book.mu.Unlock()
+	e.book.shout() // so that Emit says ErrClosed
+	var unsent error
+	if e.link != nil {
+		unsent = e.link.shut(ctx)
+	}
+	stuck := e.drain(ctx)
+
+	e.book.mu.Lock()
+	for _, l := range e.book.allLocked("") {
+		e.book.removeLocked(l)
+	}
+	if e.retire != nil {
+		e.retire.Stop()
+		e.retire = nil
+	}
+	ln := e.lane.Load()
+	e.stopLocked()
+	last := e.last
+	e.book.mu.Unlock()
+
+	if ln != nil {
+		ln.abandon()
+	}
+	e.stop()
+	if stuck == nil && last != nil && !e.isInside(ctx) {
+		<-last
+	}
+	e.ch.free()
+	var err error
+	if e.owned != nil {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+		defer cancel()
+		err = e.owned.Close(closing)
+	}
+	return errors.Join(unsent, stuck, err)
+}
+
+// drain waits until the listeners have been called for everything that is queued.
+func (e *Emitter) drain(ctx context.Context) error {
+	ln := e.lane.Load()
+	if ln == nil || e.isInside(ctx) {
+		return nil
+	}
+	w := newWaiter()
+	ln.track(w)
+	err := e.ch.SendContext(ctx, Event{to: &audience{wait: w}})
+	if err == nil {
+		select {
+		case <-w.done:
+			return nil
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+	}
+	if l := ln.busy(); l != nil {
+		return fmt.Errorf("emitter: close: %d events wait for the listener %s of %q, which has not returned: %w", ln.depth(), l.site(), l.name, err)
+	}
+	return fmt.Errorf("emitter: close: %w", err)
+}
+
+// abandon answers those who wait for events that will not be handled.
+func (ln *lane) abandon() {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	for w := range ln.waits {
+		w.answer(ErrClosed)
+	}
+}
+
+// shut sends what is left, and stops the link.
+func (k *link) shut(ctx context.Context) error {
+	k.out.close()
+	waited := k.flush(ctx)
+	k.cancel()
+	stopped := make(chan struct{})
+	go func() {
+		k.wg.Wait()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(stopTime): // an engine that ignores the end of its context is left to itself
+	}
+	gone := k.out.discard()
+	for i := range gone {
+		if w := k.takeWait(gone[i].ID); w != nil {
+			w.answer(ErrClosed)
+		}
+	}
+	k.mu.Lock()
+	for id, w := range k.waits {
+		delete(k.waits, id)
+		w.answer(ErrClosed)
+	}
+	k.mu.Unlock()
+	left := &UnsentError{Count: len(gone), Err: waited}
+	if k.spill != nil {
+		left.Spilled = k.spill.Len()
+	}
+	if len(gone) == 0 && left.Spilled == 0 {
+		return nil
+	}
+	if len(gone) > 0 {
+		left.Oldest = gone[0].Type
+	}
+	if left.Err == nil {
+		left.Err = bus.ErrDisconnected
+	}
+	return left
+}
+
+// Discard drops everything in the buffer that is not being sent at this moment, and returns how many events that
+// were; a drop event tells of them. A spill keeps its own. In memory there is nothing to discard.
+func (e *Emitter) Discard() int {
+	if e.link == nil {
+		return 0
+	}
+	gone := e.link.out.discard()
+	for i := range gone {
+		e.link.lost(&gone[i], fmt.Errorf("%w: Discard was called", ErrDropped))
+	}
+	return len(gone)
+}

@@ -1,0 +1,228 @@
+package emitter
+
+import (
+	"context"
+	"errors"
+	"math"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/earshot-go/earshot"
+	"github.com/earshot-go/earshot/internal/exempt"
+)
+
+// A lane is one subscription to the emitter's channel, and the goroutine that calls listeners: one event after
+// the other, each of its listeners in their order. It lives from the first listener until some time after the
+// last.
+type lane struct {
+	e      *Emitter
+	ref    earshot.Ref
+	before <-chan earshot.Down // closed when the lane before this one has called its last listener
+
+	done atomic.Uint64 // events that have been dealt with
+	now  atomic.Pointer[listener]
+
+	mu    sync.Mutex           // guards the fields below
+	waits map[*waiter]struct{} // that came in and have not been answered
+	hand  *waiter              // of the event that listeners are being called for
+	over  bool
+}
+
+// A waiter is an EmitWait that waits.
+type waiter struct {
+	once sync.Once
+	done chan struct{}
+	err  error
+
+	accepted bool // by the engine; guarded by link.mu
+}
+
+func newWaiter() *waiter { return &waiter{done: make(chan struct{})} }
+
+func (w *waiter) answer(err error) {
+	w.once.Do(func() {
+		w.err = err
+		close(w.done)
+	})
+}
+
+// isInside reports whether ctx is the one that listeners are given: whoever has it must not wait for the lane.
+func (e *Emitter) isInside(ctx context.Context) bool { return exempt.Is(ctx, e.ch.Channel) }
+
+// startLocked opens a lane if there is none. Emitter.book.mu is held.
+func (e *Emitter) startLocked() error {
+	if e.retire != nil {
+		e.retire.Stop()
+		e.retire = nil
+	}
+	if e.lane.Load() != nil {
+		return nil
+	}
+	ln := &lane{e: e, before: e.last, waits: map[*waiter]struct{}{}}
+	ref, err := e.ch.Handle(context.Background(), ln.handle, &earshot.SpawnOptions{
+		Name:     e.name,
+		Capacity: e.queue,
+		Overflow: earshot.Block,
+		Restart:  earshot.Restart{Max: math.MaxInt, Within: 1}, // for runtime.Goexit in a listener
+	})
+	if err != nil {
+		return err
+	}
+	ln.ref = ref
+	e.last = e.ch.srv.Monitor(ref)
+	e.lane.Store(ln)
+	e.own.Store(1)
+	if e.link != nil {
+		e.link.hold()
+	}
+	return nil
+}
+
+// stopLocked closes the lane. What it has not come to is for listeners that are gone.
+func (e *Emitter) stopLocked() {
+	ln := e.lane.Swap(nil)
+	if ln == nil {
+		return
+	}
+	e.own.Store(0)
+	e.ch.srv.Unsubscribe(ln.ref)
+	if e.link != nil {
+		e.link.release()
+	}
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	ln.over = true
+	for w := range ln.waits {
+		if w != ln.hand {
+			w.answer(nil)
+		}
+	}
+}
+
+// linger is how long a lane outlives its last listener: a Once that registers another one, time after time,
+// needs no new goroutine for it, and over a bus no new feed.
+const linger = time.Second
+
+// leaveLocked follows the end of a registration.
+func (e *Emitter) leaveLocked() {
+	if e.book.count > 0 || e.lane.Load() == nil || e.retire != nil {
+		return
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(linger, func() {
+		e.book.mu.Lock()
+		defer e.book.mu.Unlock()
+		if e.retire == timer {
+			e.retire = nil
+			e.stopLocked()
+		}
+	})
+	e.retire = timer
+}
+
+// handle calls the listeners of one event.
+func (ln *lane) handle(_ context.Context, m earshot.Message[Event]) error {
+	if ln.before != nil {
+		<-ln.before
+		ln.before = nil
+	}
+	if to := m.Event.to; to != nil && to.wait == nil {
+		ln.call(&m.Event, 0, nil)
+	} else if to != nil {
+		ln.mu.Lock()
+		ln.hand = to.wait
+		ln.mu.Unlock()
+		var errs []error
+		ln.call(&m.Event, 0, &errs)
+		to.wait.answer(errors.Join(errs...))
+		ln.mu.Lock()
+		ln.hand = nil
+		delete(ln.waits, to.wait)
+		ln.mu.Unlock()
+	}
+	ln.done.Add(1)
+	return nil
+}
+
+// call calls the listeners of an event from number i on, whatever they do.
+func (ln *lane) call(ev *Event, i int, errs *[]error) {
+	var err error
+	returned := true
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			err = &earshot.PanicError{Value: v, Stack: debug.Stack()}
+		} else {
+			err = earshot.ErrGoexit
+		}
+		ln.failed(ev, i, err, errs)
+		ln.call(ev, i+1, errs)
+	}()
+	for ; i < len(ev.to.list); i++ {
+		l := ev.to.list[i]
+		if !l.take() {
+			continue
+		}
+		if l.once {
+			ln.e.remove(l)
+		}
+		if ln.now.Load() != l {
+			ln.now.Store(l)
+		}
+		returned = false
+		err = l.fn(ln.e.ctx, *ev)
+		returned = true
+		if err != nil {
+			ln.failed(ev, i, err, errs)
+		}
+	}
+}
+
+func (ln *lane) failed(ev *Event, i int, err error, errs *[]error) {
+	wrapped := &ListenerError{Event: ev.Name, Listener: ev.to.list[i].site(), Err: err}
+	if errs != nil {
+		*errs = append(*errs, wrapped)
+	}
+	ln.e.failures.Add(1)
+	if ev.Name == Error { // no error event about an error event
+		ln.e.log("a listener of error events failed", wrapped)
+		return
+	}
+	ln.e.fail(wrapped)
+}
+
+// track remembers a waiter until it is answered.
+func (ln *lane) track(w *waiter) {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.over {
+		w.answer(nil)
+		return
+	}
+	ln.waits[w] = struct{}{}
+}
+
+// depth is how many events wait for listeners, one in hand included.
+func (ln *lane) depth() int {
+	if ln == nil {
+		return 0
+	}
+	for sub := range ln.e.ch.srv.Subscriptions() {
+		if sub.Ref == ln.ref {
+			return int(sub.Offered - min(ln.done.Load(), sub.Offered))
+		}
+	}
+	return 0
+}
+
+// busy returns the listener that is at work, if one is.
+func (ln *lane) busy() *listener {
+	if ln.depth() == 0 {
+		return nil
+	}
+	return ln.now.Load()
+}

@@ -1,0 +1,224 @@
+package emitter
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/earshot-go/earshot/event"
+)
+
+// Overflow is what Emit does when Options.Buffer events wait for the engine.
+type Overflow int
+
+const (
+	Block      Overflow = iota // wait until there is room, or the context ends; the default
+	DropOldest                 // drop the event that has waited longest
+	DropNewest                 // refuse the new one with ErrFull
+)
+
+func (o Overflow) String() string {
+	switch o {
+	case Block:
+		return "block"
+	case DropOldest:
+		return "drop-oldest"
+	case DropNewest:
+		return "drop-newest"
+	}
+	return fmt.Sprintf("Overflow(%d)", int(o))
+}
+
+// outbox holds the events that the engine has not accepted, oldest first. Any goroutine adds; one takes from the
+// front.
+type outbox struct {
+	events int // the most of them
+	bytes  int // the most that they may hold; one event has always room
+	policy Overflow
+	more   chan struct{}                    // receives when something was added
+	lost   func(ev *event.Event, err error) // is told of each event that is dropped
+
+	mu     sync.Mutex // guards the fields below
+	queue  []event.Event
+	head   int // of queue
+	held   int // bytes
+	flight int // so many from the head on are being sent: they are not dropped
+	room   chan struct{}
+	empty  chan struct{} // closed when there is nothing left; nil unless somebody waits
+	closed bool
+}
+
+func newOutbox(o *Options, lost func(*event.Event, error)) *outbox {
+	b := &outbox{events: o.Buffer, bytes: o.BufferBytes, policy: o.Overflow, more: make(chan struct{}, 1), lost: lost}
+	if b.events == 0 {
+		b.events = defaultBuffer
+	}
+	if b.bytes == 0 {
+		b.bytes = defaultBufferBytes
+	}
+	return b
+}
+
+// weight is about what an event holds in memory.
+func weight(ev *event.Event) int {
+	return len(ev.Data) + len(ev.ID) + len(ev.Type) + 200
+}
+
+func (o *outbox) lenLocked() int { return len(o.queue) - o.head }
+
+func (o *outbox) fullLocked(size int) bool {
+	n := o.lenLocked()
+	return n >= o.events || n > 0 && o.held+size > o.bytes
+}
+
+// add appends an event, by the policy.
+func (o *outbox) add(ctx context.Context, ev event.Event) error {
+	size := weight(&ev)
+	o.mu.Lock()
+	for o.fullLocked(size) && !o.closed {
+		if o.policy == DropNewest {
+			n := o.lenLocked()
+			o.mu.Unlock()
+			err := fmt.Errorf("%w: %d events wait for the engine", ErrFull, n)
+			o.lost(&ev, err)
+			return err
+		}
+		if o.policy == DropOldest && o.lenLocked() > o.flight {
+			old := o.removeLocked(o.flight)
+			o.mu.Unlock()
+			o.lost(&old, fmt.Errorf("%w: the buffer of %d events was full", ErrDropped, o.events))
+			o.mu.Lock()
+			continue
+		}
+		if o.room == nil {
+			o.room = make(chan struct{})
+		}
+		room, n := o.room, o.lenLocked()
+		o.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return fmt.Errorf("%d events wait for the engine: %w", n, context.Cause(ctx))
+		}
+		o.mu.Lock()
+	}
+	defer o.mu.Unlock()
+	if o.closed {
+		return ErrClosed
+	}
+	o.queue = append(o.queue, ev)
+	o.held += size
+	select {
+	case o.more <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// removeLocked takes the event out that is i behind the head.
+func (o *outbox) removeLocked(i int) event.Event {
+	at := o.head + i
+	ev := o.queue[at]
+	copy(o.queue[o.head+1:at+1], o.queue[o.head:at])
+	o.queue[o.head] = event.Event{}
+	o.head++
+	o.held -= weight(&ev)
+	o.shrinkLocked()
+	return ev
+}
+
+func (o *outbox) shrinkLocked() {
+	if o.head == len(o.queue) {
+		o.queue, o.head = o.queue[:0], 0
+		if cap(o.queue) > 1024 {
+			o.queue = nil
+		}
+	} else if o.head > 1024 && o.head > len(o.queue)/2 {
+		o.queue = append([]event.Event(nil), o.queue[o.head:]...)
+		o.head = 0
+	}
+	if o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+	if o.empty != nil && o.lenLocked() == 0 {
+		close(o.empty)
+		o.empty = nil
+	}
+}
+
+// peek returns up to most events from the front, of up to bytes in all, and keeps them from being dropped until
+// done is called.
+func (o *outbox) peek(most, bytes int) []event.Event {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n, held := 0, 0
+	for n < min(most, o.lenLocked()) {
+		held += weight(&o.queue[o.head+n])
+		if n > 0 && held > bytes {
+			break
+		}
+		n++
+	}
+	o.flight = n
+	return append([]event.Event(nil), o.queue[o.head:o.head+n]...)
+}
+
+// done removes the n oldest; the others that were peeked at may be dropped again.
+func (o *outbox) done(n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.flight = 0
+	for i := range n {
+		o.held -= weight(&o.queue[o.head+i])
+		o.queue[o.head+i] = event.Event{}
+	}
+	o.head += n
+	o.shrinkLocked()
+}
+
+// len returns how many events wait, and how much they hold.
+func (o *outbox) len() (events, bytes int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.lenLocked(), o.held
+}
+
+// drained returns a channel that is closed when nothing waits, or nil if that is so now.
+func (o *outbox) drained() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.lenLocked() == 0 {
+		return nil
+	}
+	if o.empty == nil {
+		o.empty = make(chan struct{})
+	}
+	return o.empty
+}
+
+// close refuses what comes from now on, and those who wait for room.
+func (o *outbox) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	if o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+}
+
+// discard drops everything that is not being sent, and returns what it was.
+func (o *outbox) discard() []event.Event {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	from := o.head + o.flight
+	gone := append([]event.Event(nil), o.queue[from:]...)
+	for i := range gone {
+		o.held -= weight(&gone[i])
+		o.queue[from+i] = event.Event{}
+	}
+	o.queue = o.queue[:from]
+	o.shrinkLocked()
+	return gone
+}

@@ -1,0 +1,210 @@
+package emitter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/earshot-go/earshot/bus"
+	"github.com/earshot-go/earshot/event"
+)
+
+// publish sends what is in the buffer, and the spill before it, in order, until the link is closed.
+func (k *link) publish() {
+	defer k.wg.Done()
+	var wait backoff
+	single := false // send one at a time: there is one among them that the engine refuses
+	for k.until(k.ctx, k.feedReadyLocked) {
+		k.spillOver()
+		batch, spilled := k.front()
+		if single && len(batch) > 1 {
+			batch = batch[:1]
+		}
+		if len(batch) == 0 && !spilled && k.isReachable() && !k.idle() {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(k.ctx, publishTime)
+		err := k.bus.Publish(ctx, batch...)
+		cancel()
+		switch {
+		case err == nil:
+			k.settle(len(batch), spilled)
+			k.accepted(batch)
+			k.saidPublish, single = "", single && len(batch) > 0
+			wait.reset()
+			k.mark(nil)
+			continue
+		case k.ctx.Err() != nil:
+			k.settle(0, spilled)
+			return
+		case unreachable(err):
+			k.mark(err)
+		case len(batch) > 1:
+			single = true // what is wrong with one of them must not keep the others
+			k.settle(0, spilled)
+			continue
+		case len(batch) == 1 && hopeless(err):
+			k.settle(1, spilled)
+			k.lost(&batch[0], err)
+			single = false
+			continue
+		}
+		k.settle(0, spilled)
+		k.complain(&k.saidPublish, "publish", err)
+		d := wait.next()
+		if errors.Is(err, bus.ErrDenied) {
+			d = deniedWait
+		}
+		k.pause(d)
+	}
+}
+
+// hopeless reports that the engine will never take an event.
+func hopeless(err error) bool {
+	return errors.Is(err, bus.ErrTooLarge) || errors.Is(err, bus.ErrUnsupported) || errors.Is(err, event.ErrInvalid)
+}
+
+// feedReadyLocked reports whether listeners here would hear what is sent now: they do when their feed is open, and
+// later if it has been, on an engine that keeps events.
+func (k *link) feedReadyLocked() bool {
+	return k.listeningLocked() || k.feed.token != ""
+}
+
+func (k *link) isReachable() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.reachable
+}
+
+// idle waits for something to send. It reports true when it is time to ask whether the engine is there.
+func (k *link) idle() bool {
+	timer := time.NewTimer(probeEvery)
+	defer timer.Stop()
+	k.mu.Lock()
+	changed := k.changed
+	k.mu.Unlock()
+	select {
+	case <-k.out.more:
+		return false
+	case <-changed: // there may be a feed to wait for
+		return false
+	case <-timer.C:
+		return true
+	case <-k.ctx.Done():
+		return false
+	}
+}
+
+// pause waits, and keeps the buffer from filling up meanwhile. The engine coming back ends it.
+func (k *link) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	k.mu.Lock()
+	feed := k.feed
+	k.mu.Unlock()
+	var opened <-chan struct{}
+	if feed != nil {
+		opened = feed.opened
+	}
+	for {
+		select {
+		case <-k.out.more:
+			k.spillOver()
+			continue
+		case <-opened:
+		case <-timer.C:
+		case <-k.ctx.Done():
+		}
+		return
+	}
+}
+
+// mark notes whether the engine answers.
+func (k *link) mark(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if ok := err == nil; ok != k.reachable {
+		k.reachable, k.reason = ok, err
+		k.changeLocked()
+	}
+}
+
+// accepted answers those who wait for events that nobody here will hear.
+func (k *link) accepted(batch []event.Event) {
+	k.published.Add(uint64(len(batch)))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.waits) == 0 {
+		return
+	}
+	for i := range batch {
+		ev := &batch[i]
+		w := k.waits[ev.ID]
+		if w == nil {
+			continue
+		}
+		w.accepted = true
+		if k.feed == nil || k.e.book.heardBy(ev.Type) == nil {
+			delete(k.waits, ev.ID)
+			w.answer(nil)
+		}
+	}
+}
+
+// Ready waits until the engine answers and, if somebody listens, the feed is open: what any process emits from
+// then on is heard here. In memory it returns at once. Its errors are ErrClosed, and the cause of ctx with what
+// the engine said last.
+func (e *Emitter) Ready(ctx context.Context) error {
+	if e.link == nil || e.link.until(ctx, func() bool { return e.link.up && e.link.listeningLocked() }) {
+		return nil
+	}
+	return e.link.interrupted(ctx, "wait for the engine")
+}
+
+// Flush waits until the engine has accepted everything that was emitted, the spill's events included. In memory it
+// returns at once. Its errors are ErrClosed, and the cause of ctx with what the engine said last.
+func (e *Emitter) Flush(ctx context.Context) error {
+	if e.link == nil {
+		return nil
+	}
+	return e.link.flush(ctx)
+}
+
+func (k *link) flush(ctx context.Context) error {
+	for {
+		if empty := k.out.drained(); empty != nil {
+			select {
+			case <-empty:
+			case <-ctx.Done():
+				return k.interrupted(ctx, "flush")
+			case <-k.ctx.Done():
+				return k.interrupted(ctx, "flush")
+			}
+			continue
+		}
+		if k.spill == nil || k.spill.Len() == 0 {
+			return nil
+		}
+		select { // nobody tells when a spill is empty
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return k.interrupted(ctx, "flush")
+		case <-k.ctx.Done():
+			return k.interrupted(ctx, "flush")
+		}
+	}
+}
+
+func (k *link) interrupted(ctx context.Context, doing string) error {
+	cause := ErrClosed
+	if ctx.Err() != nil {
+		cause = context.Cause(ctx)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.reason != nil {
+		return fmt.Errorf("emitter: %s: %w; the engine: %w", doing, cause, k.reason)
+	}
+	return fmt.Errorf("emitter: %s: %w", doing, cause)
+}

@@ -1,0 +1,62 @@
+package emitter
+
+import (
+	"context"
+
+	"github.com/earshot-go/earshot/event"
+)
+
+// A Spill holds events that do not fit the buffer, first in, first out, and longer than the process lives: what is
+// left in it is sent when an emitter is made with it the next time. It belongs to one emitter. backend/sqlite has
+// one.
+type Spill interface {
+	// Push appends events. When it has returned nil they are on disk.
+	Push(ctx context.Context, events ...event.Event) error
+	// Peek returns the oldest events, up to max of them.
+	Peek(ctx context.Context, max int) ([]event.Event, error)
+	// Drop removes the n oldest.
+	Drop(ctx context.Context, n int) error
+	// Len returns how many there are. It does not block.
+	Len() int
+}
+
+// spillOver moves the oldest events from the buffer into the spill until that is at most half full. Order is kept
+// as long as what is in the spill is sent first.
+func (k *link) spillOver() {
+	for k.spill != nil {
+		if n, held := k.out.len(); n <= k.out.events/2 && held <= k.out.bytes/2 {
+			return
+		}
+		batch := k.out.peek(batchEvents, batchBytes)
+		err := k.spill.Push(k.ctx, batch...)
+		if err != nil {
+			k.out.done(0)
+			k.complain(&k.saidSpill, "spill", err)
+			return
+		}
+		k.saidSpill = ""
+		k.out.done(len(batch))
+	}
+}
+
+// front returns the events to send next, and whether they are the spill's.
+func (k *link) front() (batch []event.Event, spilled bool) {
+	if k.spill != nil && k.spill.Len() > 0 {
+		batch, err := k.spill.Peek(k.ctx, batchEvents)
+		if err != nil {
+			k.complain(&k.saidSpill, "spill", err)
+			return nil, true
+		}
+		return batch, true
+	}
+	return k.out.peek(batchEvents, batchBytes), false
+}
+
+// settle removes the n oldest of what front returned.
+func (k *link) settle(n int, spilled bool) {
+	if !spilled {
+		k.out.done(n)
+	} else if err := k.spill.Drop(k.ctx, n); err != nil {
+		k.complain(&k.saidSpill, "spill", err) // they will be sent twice, with the same IDs
+	}
+}
