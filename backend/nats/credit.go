@@ -105,9 +105,11 @@ func (f *feed) idle(ctx context.Context, m *natsgo.Msg) error {
 	}
 	if f.past {
 		seen = min(seen, f.last)
-		f.finished = seen == f.last
 	}
-	err = f.skip(ctx, seen)
+	if err := f.skip(ctx, seen); err != nil {
+		return err // the next heartbeat says it again
+	}
 	f.credit.head = true
-	return err
+	f.finished = f.finished || f.past && seen == f.last
+	return nil
 }

@@ -110,16 +110,18 @@ func (f *feed) deliver(ctx context.Context, m *natsgo.Msg, meta *natsgo.MsgMetad
 		if meta.Sequence.Consumer != f.count+1 {
 			return d, false, fmt.Errorf("nats: feed of %s: %w: message %d of the consumer came after %d", f.bus, bus.ErrDisconnected, meta.Sequence.Consumer, f.count)
 		}
-		f.count++
-		if seq <= f.pos {
-			return d, false, nil
-		}
+		to, end := seq-1, false
 		if f.past && seq > f.last {
-			f.finished = true
-			return d, false, f.skip(ctx, f.last)
+			to, end = f.last, true
 		}
-		if err := f.skip(ctx, seq-1); err != nil {
+		if err := f.skip(ctx, to); err != nil {
+			f.held = m // the context of this Next may have ended; that of the following one has not
 			return d, false, err
+		}
+		f.count++
+		f.finished = f.finished || end
+		if end || seq <= f.pos {
+			return d, false, nil
 		}
 		f.credit.delivered(meta.NumPending)
 		if f.gap != nil {

@@ -25,6 +25,8 @@ type file struct {
 	conn  *sql.Conn   // that one, of the goroutine that writes
 	read  *sql.DB
 
+	beginning, commit *sql.Stmt
+
 	gone chan struct{} // closed when the file is given up
 	once sync.Once
 	why  error // set before gone is closed
@@ -92,6 +94,12 @@ func connect(ctx context.Context, path string, mode openMode) (_ *file, err erro
 	}
 	f.write.SetMaxOpenConns(1)
 	if f.conn, err = f.write.Conn(ctx); err != nil {
+		return nil, err
+	}
+	if f.beginning, err = f.prepare(f.conn, "BEGIN IMMEDIATE"); err != nil {
+		return nil, err
+	}
+	if f.commit, err = f.prepare(f.conn, "COMMIT"); err != nil {
 		return nil, err
 	}
 	// Nothing is changed before it is known that this is a database, and not one of a newer version.
@@ -164,7 +172,7 @@ func (f *file) make(ctx context.Context, mode openMode) error {
 // begin starts a transaction that writes. It waits for the others that do, until ctx ends.
 func (f *file) begin(ctx context.Context) error {
 	for {
-		_, err := f.conn.ExecContext(context.Background(), "BEGIN IMMEDIATE")
+		_, err := f.beginning.Exec()
 		if !isBusy(err) {
 			return err
 		}
@@ -177,7 +185,7 @@ func (f *file) begin(ctx context.Context) error {
 // end commits a transaction in which err happened, or takes it back.
 func (f *file) end(err error) error {
 	if err == nil {
-		_, err = f.conn.ExecContext(context.Background(), "COMMIT")
+		_, err = f.commit.Exec()
 	}
 	if err != nil {
 		// After some errors SQLite has done so by itself, and says there is nothing to take back.

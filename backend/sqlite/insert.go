@@ -48,6 +48,7 @@ type inserter struct {
 	single *sql.Stmt
 	last   *sql.Stmt
 	oldest *sql.Stmt
+	epoch  *sql.Stmt
 	prune  *sql.Stmt
 	args   []any
 }
@@ -70,6 +71,7 @@ func newInserter(f *file, table string) (*inserter, error) {
 			WHERE NOT EXISTS (SELECT 1 FROM TABLE_NAME WHERE id = ?2 AND source = ?3)`},
 		query{&in.last, "SELECT seq, at FROM TABLE_NAME ORDER BY seq DESC LIMIT 1"},
 		query{&in.oldest, "SELECT seq FROM TABLE_NAME ORDER BY seq LIMIT 1"},
+		query{&in.epoch, selectEpoch},
 		query{&in.prune, "DELETE FROM TABLE_NAME WHERE seq < ?1 AND (seq < ?2 OR at < ?3)"},
 	))
 }

@@ -52,11 +52,16 @@ func makeStream(c *sql.Conn, stream string) (epoch string, err error) {
 	return epoch, err
 }
 
+const selectEpoch = `SELECT s.epoch FROM earshot_streams s, sqlite_schema t
+	WHERE s.name = ?1 AND t.type = 'table' AND t.name = ?2`
+
 // readEpoch returns the epoch of a stream, and "" if there is no such stream.
-func readEpoch(ctx context.Context, c *sql.Conn, stream string) (epoch string, err error) {
-	err = c.QueryRowContext(ctx, `SELECT s.epoch FROM earshot_streams s, sqlite_schema t
-		WHERE s.name = ?1 AND t.type = 'table' AND t.name = ?2`, stream, tableOf(stream)).Scan(&epoch)
-	if err == sql.ErrNoRows {
+func readEpoch(ctx context.Context, c *sql.Conn, stream string) (string, error) {
+	return scanEpoch(c.QueryRowContext(ctx, selectEpoch, stream, tableOf(stream)))
+}
+
+func scanEpoch(r *sql.Row) (epoch string, err error) {
+	if err = r.Scan(&epoch); err == sql.ErrNoRows {
 		return "", nil
 	}
 	return epoch, err

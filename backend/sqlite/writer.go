@@ -73,7 +73,7 @@ func (w *writer) gather(first *request) {
 			return
 		}
 		if now := time.Now(); deadline.IsZero() {
-			deadline = now.Add(min(w.took/4, 200*time.Microsecond))
+			deadline = now.Add(min(w.took/4, 500*time.Microsecond))
 		} else if now.After(deadline) {
 			return
 		}
@@ -236,7 +236,11 @@ func (w *writer) fill(group []*request, slowly bool) (inserted int64, err error)
 // stream returns the epoch of the stream, within a transaction. It makes the stream if it is not there.
 func (w *writer) stream() (epoch string, err error) {
 	stream := w.bus.opts.Stream
-	epoch, err = readEpoch(context.Background(), w.file.conn, stream)
+	if w.insert != nil {
+		epoch, err = scanEpoch(w.insert.epoch.QueryRow(stream, tableOf(stream)))
+	} else {
+		epoch, err = readEpoch(context.Background(), w.file.conn, stream)
+	}
 	if err == nil && epoch == "" {
 		epoch, err = makeStream(w.file.conn, stream)
 	}
