@@ -200,8 +200,52 @@ func (c *Channel[E]) Events(ctx context.Context) iter.Seq[E] {
 //
 // Its errors are those of Mailbox.Subscribe, ErrNilFunc, and ErrBadOption.
 func (c *Channel[E]) Handle(ctx context.Context, fn func(context.Context, Message[E]) error, opts *SpawnOptions) (Ref, error) {
-	at := caller()
-	if fn == nil {
+	return c.serve(ctx, caller(), fn == nil, opts, func(ctx context.Context, h *hand[E], p *Process) error {
+		h.lazy = 7 // a look at a context costs as much as a call
+		for h.fill(ctx.Done()) {
+			for h.step() {
+				if c.srv.watching.Load() {
+					p.turns.Add(1)
+				}
+				if err := fn(ctx, Message[E]{Ref{h.sub}, h.before + uint64(h.next), h.missed, h.buf[h.next-1]}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// A Batch is some events in a row as HandleBatch receives them.
+type Batch[E any] struct {
+	Ref    Ref    // the subscription they came by
+	Seq    uint64 // the number of the first of them, as in Message
+	Missed uint64 // how many were lost just before it
+	Events []E    // at least one; the slice is used again after the call
+}
+
+// HandleBatch is Handle for a function that wants what there is at once: all events that wait, but no more than
+// 256 and a sixteenth of the capacity. It is cheaper than Handle, and the way to write rows in one transaction. If fn
+// fails, a restart goes on after the batch.
+func (c *Channel[E]) HandleBatch(ctx context.Context, fn func(context.Context, Batch[E]) error, opts *SpawnOptions) (Ref, error) {
+	return c.serve(ctx, caller(), fn == nil, opts, func(ctx context.Context, h *hand[E], p *Process) error {
+		for h.fill(ctx.Done()) {
+			if !h.step() {
+				continue
+			}
+			p.turns.Add(1)
+			h.next = h.n // all are being handled
+			if err := fn(ctx, Batch[E]{Ref{h.sub}, h.before + 1, h.missed, h.buf[:h.n]}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// serve subscribes, and has the server call loop in a goroutine of its own.
+func (c *Channel[E]) serve(ctx context.Context, at site, isNil bool, opts *SpawnOptions, loop func(context.Context, *hand[E], *Process) error) (Ref, error) {
+	if isNil {
 		return Ref{}, siteError("handle", c.name, at, ErrNilFunc, "")
 	}
 	s := c.srv
@@ -214,19 +258,8 @@ func (c *Channel[E]) Handle(ctx context.Context, fn func(context.Context, Messag
 	p.box = &in.box
 	p.run = func(ctx context.Context) error {
 		h := in.hand()
-		h.lazy = 7 // a look at a context costs as much as a call
 		defer h.close()
-		for h.fill(ctx.Done()) {
-			for h.step() {
-				if s.watching.Load() {
-					p.turns.Add(1)
-				}
-				if err := fn(ctx, Message[E]{Ref{h.sub}, h.before + uint64(h.next), h.missed, h.buf[h.next-1]}); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+		return loop(ctx, h, p)
 	}
 	s.mu.Lock()
 	in.process = p

@@ -35,7 +35,7 @@ func Register(scheme string, open func(url string) (Bus, error)) {
 func Open(address string) (Bus, error) {
 	scheme, _, ok := strings.Cut(address, ":")
 	if !ok {
-		return nil, fmt.Errorf("bus: open %q: %w: a URL begins with the name of its engine and a colon, as in sqlite:events.db", Redact(address), ErrScheme)
+		return nil, fmt.Errorf("bus: open %.40q: %w: a URL begins with the name of its engine and a colon, as in sqlite:events.db", upToQuery(address), ErrScheme)
 	}
 	openers.mu.Lock()
 	open, known := openers.by[scheme], slices.Sorted(maps.Keys(openers.by))
@@ -47,20 +47,47 @@ func Open(address string) (Bus, error) {
 	return open(address)
 }
 
-// Redact returns a URL without its password, for logs and errors. Of a text that is no URL it returns the
-// scheme alone.
+// upToQuery is what may be shown of a text that has no scheme.
+func upToQuery(address string) string {
+	path, _, _ := strings.Cut(address, "?")
+	if strings.Contains(path, "@") {
+		return "…"
+	}
+	return path
+}
+
+// Redact returns a URL without its passwords, for logs and errors: that of the user, and the values of query keys
+// that sound like one. Of a text that is no URL, or may have been taken apart in the wrong place, as by a "#" or "/"
+// in a password, it returns the scheme alone.
 func Redact(address string) string {
+	scheme, _, _ := strings.Cut(address, ":")
 	u, err := url.Parse(address)
-	if err != nil {
-		scheme, _, _ := strings.Cut(address, ":")
+	if err != nil || u.Scheme == "" || strings.Contains(u.Opaque+u.Path+u.RawQuery+u.Fragment, "@") {
 		return scheme + ":…"
 	}
-	q := u.Query()
-	for _, secret := range []string{"password", "token", "auth"} {
-		if q.Has(secret) {
-			q.Set(secret, "xxxxx")
-			u.RawQuery = q.Encode()
+	q, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		u.RawQuery = "…" // what cannot be read may be anything
+		return u.Redacted()
+	}
+	found := false
+	for key := range q {
+		if isSecret(strings.ToLower(key)) {
+			q.Set(key, "xxxxx")
+			found = true
 		}
 	}
+	if found {
+		u.RawQuery = q.Encode()
+	}
 	return u.Redacted()
+}
+
+func isSecret(key string) bool {
+	for _, part := range []string{"pass", "pwd", "token", "auth", "secret", "cred"} {
+		if strings.Contains(key, part) {
+			return true
+		}
+	}
+	return strings.HasSuffix(key, "key")
 }

@@ -18,7 +18,7 @@ func TestOpenUnknownScheme(t *testing.T) {
 	require.ErrorContains(t, err, "is imported")
 	require.NotContains(t, err.Error(), "hunter")
 
-	for _, address := range []string{"", "events.db", "host/db?password=hunter2"} {
+	for _, address := range []string{"", "events.db", "host/db?password=hunter2", "hunter2@host/db"} {
 		_, err := bus.Open(address)
 		require.ErrorIs(t, err, bus.ErrScheme, "%q", address)
 		require.ErrorContains(t, err, "sqlite:events.db", "the error shows how it is written")
@@ -55,6 +55,14 @@ func TestRedact(t *testing.T) {
 		{"redis://me:hun%ter2@host/0", "redis:…"},
 		{"redis://me:hunter2@host/\x7f", "redis:…"},
 		{"://hunter2", ":…"},
+		{"http://host/db?password=hun%zzhunter2&x=1", "http://host/db?…"},
+		{"http://host/db?x=1;password=hunter2", "http://host/db?…"},
+		{"http://host/db?Password=hunter2&authkey=hunter3&db_pwd=hunter4&keep=9", "http://host/db?Password=xxxxx&authkey=xxxxx&db_pwd=xxxxx&keep=9"},
+		{"redis:me:hunter2@host", "redis:…"},
+		{"redis://me:1#hunter2@host/0", "redis:…"},
+		{"redis://me:1/hunter2@host/0", "redis:…"},
+		{"redis://me:1?hunter2@host/0", "redis:…"},
+		{"me:hunter2@host", "me:…"},
 	} {
 		require.Equal(t, c.want, bus.Redact(c.address))
 		require.NotContains(t, bus.Redact(c.address), "hunter")

@@ -21,8 +21,8 @@ type lane struct {
 	ref    earshot.Ref
 	before <-chan earshot.Down // closed when the lane before this one has called its last listener
 
-	done atomic.Uint64 // events that have been dealt with
-	now  atomic.Pointer[listener]
+	now  atomic.Pointer[listener] // the one that was called last
+	hold atomic.Int64             // how many events of a batch are in hand
 
 	mu    sync.Mutex           // guards the fields below
 	waits map[*waiter]struct{} // that came in and have not been answered
@@ -61,7 +61,7 @@ func (e *Emitter) startLocked() error {
 		return nil
 	}
 	ln := &lane{e: e, before: e.last, waits: map[*waiter]struct{}{}}
-	ref, err := e.ch.Handle(context.Background(), ln.handle, &earshot.SpawnOptions{
+	ref, err := e.ch.HandleBatch(context.Background(), ln.handle, &earshot.SpawnOptions{
 		Name:     e.name,
 		Capacity: e.queue,
 		Overflow: earshot.Block,
@@ -122,28 +122,52 @@ func (e *Emitter) leaveLocked() {
 	e.retire = timer
 }
 
-// handle calls the listeners of one event.
-func (ln *lane) handle(_ context.Context, m earshot.Message[Event]) error {
+// handle calls the listeners of some events.
+func (ln *lane) handle(_ context.Context, b earshot.Batch[Event]) error {
 	if ln.before != nil {
 		<-ln.before
 		ln.before = nil
 	}
-	if to := m.Event.to; to != nil && to.wait == nil {
-		ln.call(&m.Event, 0, nil)
-	} else if to != nil {
-		ln.mu.Lock()
-		ln.hand = to.wait
-		ln.mu.Unlock()
-		var errs []error
-		ln.call(&m.Event, 0, &errs)
-		to.wait.answer(errors.Join(errs...))
-		ln.mu.Lock()
-		ln.hand = nil
-		delete(ln.waits, to.wait)
-		ln.mu.Unlock()
-	}
-	ln.done.Add(1)
+	ln.hold.Store(int64(len(b.Events)))
+	defer ln.hold.Store(0)
+	ln.each(b.Events)
 	return nil
+}
+
+func (ln *lane) each(events []Event) {
+	i := 0
+	defer func() {
+		if i < len(events) { // a listener has called runtime.Goexit, and this goroutine ends
+			ln.each(events[i:])
+		}
+	}()
+	for i < len(events) {
+		ev := &events[i]
+		i++
+		switch {
+		case ev.to == nil:
+		case ev.to.wait == nil:
+			ln.call(ev, 0, nil)
+		default:
+			ln.callAndAnswer(ev)
+		}
+	}
+}
+
+func (ln *lane) callAndAnswer(ev *Event) {
+	w := ev.to.wait
+	ln.mu.Lock()
+	ln.hand = w
+	ln.mu.Unlock()
+	var errs []error
+	defer func() {
+		w.answer(errors.Join(errs...))
+		ln.mu.Lock()
+		defer ln.mu.Unlock()
+		ln.hand = nil
+		delete(ln.waits, w)
+	}()
+	ln.call(ev, 0, &errs)
 }
 
 // call calls the listeners of an event from number i on, whatever they do.
@@ -206,22 +230,23 @@ func (ln *lane) track(w *waiter) {
 	ln.waits[w] = struct{}{}
 }
 
-// depth is how many events wait for listeners, one in hand included.
+// depth is how many events wait for listeners; those of a batch in hand count until all are done.
 func (ln *lane) depth() int {
 	if ln == nil {
 		return 0
 	}
+	n := int(ln.hold.Load())
 	for sub := range ln.e.ch.srv.Subscriptions() {
 		if sub.Ref == ln.ref {
-			return int(sub.Offered - min(ln.done.Load(), sub.Offered))
+			n += sub.Depth
 		}
 	}
-	return 0
+	return n
 }
 
 // busy returns the listener that is at work, if one is.
 func (ln *lane) busy() *listener {
-	if ln.depth() == 0 {
+	if ln == nil || ln.hold.Load() == 0 {
 		return nil
 	}
 	return ln.now.Load()

@@ -2,8 +2,6 @@ package couchdb
 
 import (
 	"context"
-"errors"
-"io"
 	"fmt"
 	"sync"
 	"time"
@@ -53,7 +51,6 @@ func (b *Bus) Tail(ctx context.Context, t bus.Tail) (bus.Feed, error) {
 	f.asked = sync.OnceFunc(func() { close(f.opened) })
 	r, err := f.open(within, t.From)
 	if err != nil {
-		if !errors.Is(err, bus.ErrDisconnected) { println("DEBUG tail", err.Error()) }
 		return nil, b.failed(ctx, "tail from "+t.From.String(), err)
 	}
 	f.ctx, f.cancel = context.WithCancelCause(b.ctx)
@@ -149,10 +146,7 @@ func (f *feed) Next(ctx context.Context) (bus.Delivery, error) {
 	}
 }
 
-func (f *feed) failed(err error) error {
-	if !errors.Is(err, bus.ErrDisconnected) && !errors.Is(err, bus.ErrClosed) && err != io.EOF { println("DEBUG next", err.Error()) }
-	return fmt.Errorf("couchdb: feed: %w", err)
-}
+func (f *feed) failed(err error) error { return fmt.Errorf("couchdb: feed: %w", err) }
 
 // Token implements bus.Positioned.
 func (f *feed) Token() bus.Token {

@@ -1,12 +1,31 @@
 package nats_test
 
 import (
+	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/earshot-go/earshot/bus"
+	"github.com/earshot-go/earshot/bus/bustest"
 )
+
+// A feed that only waits finds out by itself that its wire is dead: nobody publishes here.
+func TestCoreSilentWire(t *testing.T) {
+	address, _ := local(t)
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	p := bustest.NewProxy(t, u.Host)
+	b := open(t, via(t, address+"&mode=core", p.Addr()), nil)
+	f, err := b.Tail(t.Context(), bus.Tail{})
+	require.NoError(t, err)
+	p.Freeze()
+	begun := time.Now()
+	_, err = next(t, f)
+	require.ErrorIs(t, err, bus.ErrDisconnected)
+	require.Less(t, time.Since(begun), 6*time.Second)
+}
 
 // Without a stream the server does not wait for a reader. What is dropped is counted exactly, and the feed goes on.
 func TestCoreSlowReader(t *testing.T) {

@@ -92,6 +92,36 @@ func TestOvertakenByRetention(t *testing.T) {
 	}
 }
 
+// A token that fell off is a gap before anything else, also if there is nothing else.
+func TestTokenFellOff(t *testing.T) {
+	for _, hint := range [][]string{nil, {"odd.*"}} {
+		for _, past := range []bool{false, true} {
+			url, a := local(t)
+			b := open(t, url, nil)
+			f, err := b.Tail(t.Context(), bus.Tail{})
+			require.NoError(t, err)
+			token := f.(bus.Positioned).Token()
+			require.NoError(t, b.Publish(t.Context(), several("odd.a", 5)...))
+			a.trim(0)
+			f, err = b.Tail(t.Context(), bus.Tail{From: bus.After(token), Hint: hint, Past: past})
+			require.NoError(t, err)
+			_, err = next(t, f)
+			var gap *bus.GapError
+			require.ErrorAs(t, err, &gap)
+			require.EqualValues(t, 5, gap.Missed)
+			require.Equal(t, token, gap.After)
+			if past {
+				_, err = next(t, f)
+				require.ErrorIs(t, err, io.EOF)
+				continue
+			}
+			ev := made("odd.b")
+			require.NoError(t, b.Publish(t.Context(), ev))
+			wantNext(t, f, ev.ID)
+		}
+	}
+}
+
 // With a hint, numbers that are skipped are no gap, not even when retention removes what the hint leaves out.
 func TestHintIsNoGap(t *testing.T) {
 	url, _ := local(t)

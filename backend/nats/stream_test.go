@@ -110,10 +110,8 @@ func TestTooLargeForTheServer(t *testing.T) {
 	o.MaxPayload = 4096
 	s := startServer(t, o)
 	for _, mode := range []string{"?mode=core", ""} {
-		b := open(t, s.ClientURL()+mode, nil)
-		var f bus.Feed
-		var err error
-		f, err = b.Tail(t.Context(), bus.Tail{})
+		b := open(t, s.ClientURL()+mode, nil) // has not asked the server yet
+		f, err := open(t, s.ClientURL()+mode, nil).Tail(t.Context(), bus.Tail{})
 		require.NoError(t, err)
 		big := made("big")
 		big.Data = []byte(`"` + strings.Repeat("x", 5000) + `"`)
@@ -216,9 +214,11 @@ func TestConnectOptions(t *testing.T) {
 	f, err := b.Tail(t.Context(), bus.Tail{})
 	require.NoError(t, err)
 	c.kill()
+	begun := time.Now()
 	_, err = next(t, f)
 	require.ErrorIs(t, err, bus.ErrDisconnected)
 	require.ErrorIs(t, b.Publish(t.Context(), made("a")), bus.ErrDisconnected)
+	require.Less(t, time.Since(begun), 2*time.Second, "nothing waits for a connection to come back")
 	c.start(t)
 	require.NoError(t, b.Publish(t.Context(), made("a")))
 	require.GreaterOrEqual(t, called, 2)

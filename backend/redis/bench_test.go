@@ -63,11 +63,12 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// From Publish of one event until it has come, and the same with XADD and XREAD BLOCK.
+// From Publish of one event until it has come, and the same with XADD and XREAD BLOCK: of a text that is there, and of
+// an event that is written and read as JSON.
 func BenchmarkLatency(b *testing.B) {
 	s := shared(b, "--appendonly", "yes")
 	evs, texts := batch(b, 1)
-	b.Run("library", func(b *testing.B) {
+	library := func(b *testing.B, json bool) {
 		c, key, ctx := s.client(), s.newStream(b), context.Background()
 		defer c.Close()
 		came := make(chan error)
@@ -76,6 +77,10 @@ func BenchmarkLatency(b *testing.B) {
 				got, err := c.XRead(ctx, &client.XReadArgs{Streams: []string{key, last}, Block: 5 * time.Second, Count: 100}).Result()
 				if err == nil {
 					last = got[0].Messages[0].ID
+					if text := got[0].Messages[0].Values["e"].(string); json && text != "end" {
+						var ev event.Event
+						err = ev.UnmarshalJSON([]byte(text))
+					}
 				}
 				came <- err
 				if err != nil || got[0].Messages[0].Values["e"] == "end" {
@@ -92,10 +97,20 @@ func BenchmarkLatency(b *testing.B) {
 			}
 		}
 		for b.Loop() {
-			add(texts[0])
+			text := texts[0]
+			if json {
+				t, err := evs[0].AppendJSON(nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				text = t
+			}
+			add(text)
 		}
 		add("end")
-	})
+	}
+	b.Run("library", func(b *testing.B) { library(b, false) })
+	b.Run("library+json", func(b *testing.B) { library(b, true) })
 	b.Run("bus", func(b *testing.B) {
 		e := opened(b, s, nil)
 		f, err := e.Tail(b.Context(), bus.Tail{})

@@ -22,6 +22,8 @@ func TestMonstrousReplies(t *testing.T) {
 		strings.Repeat("*1\r\n", 100_000), "HTTP/1.1 400 Bad Request\r\n\r\n", "%1\r\n", "\x00", "+" + strings.Repeat("x", 1<<20),
 		"$" + strings.Repeat("0", 1<<10), "*2\r\n$1\r\nx\r\n!", "$3\n",
 	} {
+		_, err := io.ReadAll(&guard{Conn: &chunked{text: []byte(reply), size: 100}})
+		require.Error(t, err, "%.40q", reply)
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		go func() {

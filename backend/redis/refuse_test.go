@@ -2,10 +2,15 @@ package redis_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -251,20 +256,49 @@ func TestCallsEnd(t *testing.T) {
 	cause := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	done := make(chan error, 4)
+	accepted := func(n int) { // and kept open
+		for range n {
+			c, err := l.Accept()
+			require.NoError(t, err)
+			t.Cleanup(func() { c.Close() })
+		}
+	}
 	go func() { done <- b.Publish(ctx, events(1)...) }()
 	go func() { done <- second(b.Tail(ctx, bus.Tail{})) }()
+	accepted(2)
+	begun := time.Now()
 	cancel(cause)
 	for range 2 {
 		require.ErrorIs(t, <-done, cause)
 	}
-	begun := time.Now()
+	require.Less(t, time.Since(begun), time.Second)
+	begun = time.Now()
 	go func() { done <- b.Publish(context.Background(), events(1)...) }()
 	go func() { done <- second(b.Tail(context.Background(), bus.Tail{})) }()
+	accepted(2)
 	require.NoError(t, b.Close(t.Context()))
 	for range 2 {
 		require.ErrorIs(t, <-done, bus.ErrClosed)
 	}
 	require.Less(t, time.Since(begun), time.Second)
+}
+
+// So does one over a connection that was good a moment ago.
+func TestContextEndsOnFrozenWire(t *testing.T) {
+	s := shared(t)
+	p := bustest.NewProxy(t, s.addr)
+	b := at(t, s.url(s.newStream(t), p.Addr()), nil)
+	require.NoError(t, b.Publish(t.Context()))
+	p.Freeze()
+	cause := errors.New("enough")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, cause)
+	defer cancel()
+	begun := time.Now()
+	require.ErrorIs(t, b.Publish(ctx, events(1)...), cause)
+	require.Less(t, time.Since(begun), 2*time.Second)
+	p.Drop()
+	p.Thaw()
+	require.NoError(t, b.Publish(t.Context(), events(1)...))
 }
 
 // A socket in place of a port.
@@ -276,4 +310,46 @@ func TestSocket(t *testing.T) {
 	b := at(t, "redis+unix://"+dir+"/s?stream="+s.newStream(t), nil)
 	require.NoError(t, b.Publish(t.Context(), events(1)...))
 	says(t, tail(t, b, bus.Start), "e1")
+}
+
+// TLS before the server, with a certificate that the options trust, and with one that nobody does.
+func TestTLS(t *testing.T) {
+	s := shared(t)
+	known := httptest.NewTLSServer(nil) // for its certificate
+	defer known.Close()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: known.TLS.Certificates})
+	require.NoError(t, err)
+	var jobs sync.WaitGroup
+	defer jobs.Wait()
+	defer l.Close()
+	pass := func(to, from net.Conn) {
+		io.Copy(to, from)
+		to.Close()
+		from.Close()
+	}
+	jobs.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", s.addr)
+			if err != nil {
+				c.Close()
+				continue
+			}
+			jobs.Go(func() { pass(c, server) })
+			jobs.Go(func() { pass(server, c) })
+		}
+	})
+	url := strings.Replace(s.url(s.newStream(t), l.Addr().String()), "redis:", "rediss:", 1)
+	roots := known.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	b, err := redis.OpenBus(url, &redis.BusOptions{TLS: &tls.Config{RootCAs: roots}})
+	require.NoError(t, err)
+	f := tail(t, b, bus.Now)
+	require.NoError(t, b.Publish(t.Context(), events(3)...))
+	says(t, f, "e1 e2 e3")
+	require.NoError(t, b.Close(t.Context()))
+	wary := at(t, url, nil)
+	require.ErrorContains(t, wary.Publish(t.Context()), "certificate")
 }

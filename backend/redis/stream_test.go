@@ -74,6 +74,7 @@ func TestMadeAnew(t *testing.T) {
 		{"DEL", "DEL $"},
 		{"DELAndAdd", "DEL $|XADD $ * e {\"specversion\":\"1.0\",\"id\":\"new\",\"source\":\"/x\",\"type\":\"x\"}"},
 		{"InOneTransaction", "EVAL redis.call('del',KEYS[1])redis.call('xadd',KEYS[1],'*','e','{\"specversion\":\"1.0\",\"id\":\"new\",\"source\":\"/x\",\"type\":\"x\"}') 1 $"},
+		{"AnotherIdentity", "EVAL redis.call('del',KEYS[1])redis.call('xgroup','create',KEYS[1],'earshot.epoch','5-5','mkstream')redis.call('xadd',KEYS[1],'*','e','{\"specversion\":\"1.0\",\"id\":\"new\",\"source\":\"/x\",\"type\":\"x\"}') 1 $"},
 		{"FLUSHALL", "FLUSHALL"},
 		{"TheGroupAlone", "XGROUP DESTROY $ earshot.epoch"},
 		{"RENAME", "RENAME $ $-old"},

@@ -50,10 +50,3 @@ func (b *Bus) Run(ctx context.Context, term r.Term) ([]json.RawMessage, error) {
 
 // TableTerm is the table.
 func (b *Bus) TableTerm() r.Term { return b.table }
-
-// Prefer shorter times.
-func Shorten(every, answer time.Duration) (restore func()) {
-	e, a := beatEvery, beatAnswer
-	beatEvery, beatAnswer = every, answer
-	return func() { beatEvery, beatAnswer = e, a }
-}

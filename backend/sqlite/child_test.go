@@ -52,7 +52,9 @@ func startChild(t testing.TB, role, path string, change func(*exec.Cmd), args ..
 
 func (c *child) line(t testing.TB) string {
 	t.Helper()
-	require.True(t, c.lines.Scan(), "the child has ended: %v", c.lines.Err())
+	late := time.AfterFunc(patience, func() { _ = c.cmd.Process.Kill() })
+	defer late.Stop()
+	require.True(t, c.lines.Scan(), "the child has ended, or was silent for %v: %v", patience, c.lines.Err())
 	return c.lines.Text()
 }
 

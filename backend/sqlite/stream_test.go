@@ -136,7 +136,7 @@ func TestKeep(t *testing.T) {
 	// A file that has many more is brought down bit by bit, and none of the transactions is long.
 	wide := openBus(t, path, nil)
 	require.NoError(t, wide.Publish(t.Context(), many("wide", 5000)...))
-	for i := range 10 {
+	for i := range 20 { // some are needed until it looks
 		before := tableSize(t, path)
 		require.NoError(t, b.Publish(t.Context(), newEvent(fmt.Sprintf("late-%d", i))))
 		require.LessOrEqual(t, before-tableSize(t, path), 1024)
@@ -314,6 +314,21 @@ func TestRefusedAlone(t *testing.T) {
 	require.NoError(t, <-good2.done)
 	require.ErrorContains(t, <-bad.done, "not this one")
 	require.Equal(t, 6, count(t, b))
+}
+
+// When Publish returns the feeds of this process are awake, those of another Bus too, and without any look at the file.
+func TestCommitWakes(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "events.db")
+	a, b := openBus(t, path, nil), openBus(t, path, nil)
+	require.NoError(t, b.start()) // no feed is open, so nobody looks
+	bell := b.bell.next()
+	require.NoError(t, a.Publish(t.Context(), newEvent("1")))
+	select {
+	case <-bell:
+	default:
+		t.Fatal("the bell was not rung")
+	}
 }
 
 // Two processes hear each other, soon.

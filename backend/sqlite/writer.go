@@ -90,8 +90,8 @@ func (w *writer) serve() {
 	defer cancel()
 	err := w.write(ctx, w.group)
 	if err == nil {
-		answer(w.group, nil)
 		w.bus.bell.ring()
+		answer(w.group, nil)
 		return
 	}
 	if refusesRows(err) && len(w.group) > 1 {
