@@ -36,6 +36,8 @@ var sections = []section{
 	{"churn", churn, churnTables},
 	{"isolation", isolation, isolationTables},
 	{"tap", tapped, tapTables},
+	{"emitter", emitters, emitterTables},
+	{"engines", overEngines, engineTables},
 	{"throughput", throughput, throughputTables},
 }
 

@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"testing"
@@ -14,7 +15,8 @@ func TestOpenUnknownScheme(t *testing.T) {
 	_, err := bus.Open("no-such-engine://user:hunter2@host/db?password=hunter3&x=1")
 	require.ErrorIs(t, err, bus.ErrScheme)
 	require.ErrorContains(t, err, `"no-such-engine"`)
-	require.ErrorContains(t, err, "this program knows mem")
+	require.ErrorContains(t, err, "this program knows ")
+	require.ErrorContains(t, err, "mem")
 	require.ErrorContains(t, err, "is imported")
 	require.NotContains(t, err.Error(), "hunter")
 
@@ -28,13 +30,13 @@ func TestOpenUnknownScheme(t *testing.T) {
 
 func TestRegister(t *testing.T) {
 	broken := errors.New("this engine opens nothing")
-	got := ""
-	bus.Register("test-register", func(url string) (bus.Bus, error) { got = url; return nil, broken })
-	_, err := bus.Open("test-register:a?b=c")
+	got, scheme := "", "test-"+rand.Text() // another one when the test runs again
+	bus.Register(scheme, func(url string) (bus.Bus, error) { got = url; return nil, broken })
+	_, err := bus.Open(scheme + ":a?b=c")
 	require.ErrorIs(t, err, broken)
-	require.Equal(t, "test-register:a?b=c", got, "an engine gets the URL whole")
-	require.PanicsWithValue(t, "bus: scheme test-register registered twice", func() {
-		bus.Register("test-register", func(string) (bus.Bus, error) { return nil, nil })
+	require.Equal(t, scheme+":a?b=c", got, "an engine gets the URL whole")
+	require.PanicsWithValue(t, "bus: scheme "+scheme+" registered twice", func() {
+		bus.Register(scheme, func(string) (bus.Bus, error) { return nil, nil })
 	})
 }
 

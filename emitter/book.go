@@ -20,12 +20,13 @@ type book struct {
 	// With patterns, the listeners of a name are put together once, and kept here until somebody comes or goes.
 	patterns atomic.Pointer[patterns]
 
-	mu    sync.Mutex // guards changes, and the fields below
-	count int        // listeners
-	loud  bool       // all cells are crowded
-	falls [256]int   // how many names fall into each cell
-	last  int64      // the largest place given, and the smallest
-	first int64
+	mu     sync.Mutex // guards changes, and the fields below
+	count  int        // listeners
+	wanted int        // those of names that are not reserved
+	loud   bool       // all cells are crowded
+	falls  [256]int   // how many names fall into each cell
+	last   int64      // the largest place given, and the smallest
+	first  int64
 }
 
 // only is the one name that falls into a cell, and who hears it.
@@ -176,6 +177,9 @@ func (b *book) addLocked(l *listener, before bool) {
 		b.forgetLocked()
 	}
 	b.count++
+	if l.pattern != nil || !reserved(l.name) {
+		b.wanted++
+	}
 }
 
 // removeLocked is the one place where a registration ends. It reports false if it had ended before.
@@ -204,6 +208,9 @@ func (b *book) removeLocked(l *listener) bool {
 	}
 	l.gone.Store(true)
 	b.count--
+	if l.pattern != nil || !reserved(l.name) {
+		b.wanted--
+	}
 	return true
 }
 

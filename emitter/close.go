@@ -18,6 +18,9 @@ import (
 // if one has not returned, and nil otherwise. Called from a listener, with the context that this was given, it does
 // not wait for listeners. It is idempotent: a second call waits for the first one, and returns the same.
 func (e *Emitter) Close(ctx context.Context) error {
+	if e.isInside(ctx) && e.closed.Load() {
+		return nil // whoever closes it waits for this listener
+	}
 	e.closeOnce.Do(func() { e.closeErr = e.shut(ctx) })
 	return e.closeErr
 }
@@ -44,14 +47,13 @@ func (e *Emitter) shut(ctx context.Context) error {
 		e.retire.Stop()
 		e.retire = nil
 	}
-	ln := e.lane.Load()
-	e.stopLocked()
+	if ln := e.lane.Load(); ln != nil {
+		ln.abandon()
+	}
+	e.restLocked()
 	last := e.last
 	e.book.mu.Unlock()
 
-	if ln != nil {
-		ln.abandon()
-	}
 	e.stop()
 	if stuck == nil && last != nil && !e.isInside(ctx) {
 		<-last
@@ -69,15 +71,17 @@ func (e *Emitter) shut(ctx context.Context) error {
 // drain waits until the listeners have been called for everything that is queued.
 func (e *Emitter) drain(ctx context.Context) error {
 	ln := e.lane.Load()
-	if ln == nil || e.isInside(ctx) {
+	if ln == nil || e.isInside(ctx) || ln.depth() == 0 && ctx.Err() != nil {
 		return nil
 	}
 	w := newWaiter()
 	ln.track(w)
-	err := e.ch.SendContext(ctx, Event{to: &audience{wait: w}})
+	err := e.ch.SendContext(ctx, Event{Name: "(close)", to: &audience{wait: w}}) // a tap sees it too
 	if err == nil {
 		select {
 		case <-w.done:
+			return nil
+		case <-ln.gone:
 			return nil
 		case <-ctx.Done():
 			err = context.Cause(ctx)
@@ -94,7 +98,9 @@ func (ln *lane) abandon() {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
 	for w := range ln.waits {
-		w.answer(ErrClosed)
+		if w != ln.hand {
+			w.answer(ErrClosed)
+		}
 	}
 }
 
@@ -102,6 +108,7 @@ func (ln *lane) abandon() {
 func (k *link) shut(ctx context.Context) error {
 	k.out.close()
 	waited := k.flush(ctx)
+	defer k.tellDrops() // while there is somebody to tell
 	k.cancel()
 	stopped := make(chan struct{})
 	go func() {

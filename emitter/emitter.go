@@ -4,15 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/earshot-go/earshot"
 	"github.com/earshot-go/earshot/bus"
+	"github.com/earshot-go/earshot/event"
 	"github.com/earshot-go/earshot/internal/exempt"
 )
 
@@ -72,6 +72,7 @@ type Emitter struct {
 
 	// Guarded by book.mu.
 	retire *time.Timer
+	holds  bool                // a feed
 	last   <-chan earshot.Down // of the newest lane
 
 	closeOnce sync.Once
@@ -98,6 +99,11 @@ func New(opts *Options) *Emitter {
 	if o.Queue < 0 || o.Buffer < 0 || o.BufferBytes < 0 || o.Overflow < Block || o.Overflow > DropNewest {
 		panic(fmt.Sprintf("emitter: New: Queue %d, Buffer %d, BufferBytes %d and %v have to be positive or known",
 			o.Queue, o.Buffer, o.BufferBytes, o.Overflow))
+	}
+	if o.Source != "" {
+		if err := (event.Event{ID: "-", Source: o.Source, Type: "-"}).Validate(); err != nil {
+			panic(fmt.Sprintf("emitter: New: Source: %v", err))
+		}
 	}
 	if o.Queue == 0 {
 		o.Queue = defaultQueue
@@ -157,7 +163,7 @@ func (e *Emitter) Name() string { return e.name }
 // process hear it when it comes back from the engine, once, like all others.
 //
 // Errors: ErrReserved, ErrName, ErrData, bus.ErrTooLarge, ErrFull, ErrClosed, and the cause of ctx; then the event
-// was not emitted. Over no bus data is not encoded and cannot be wrong.
+// was not emitted. In memory data is not encoded and cannot be wrong, and a name that nobody hears is not looked at.
 func (e *Emitter) Emit(ctx context.Context, name string, data any) error {
 	one := e.book.cells[cell(name)].Load()
 	if one == nil {
@@ -195,11 +201,35 @@ func (e *Emitter) EmitWait(ctx context.Context, name string, data any) error {
 	if err := e.emit(ctx, name, data, w); err != nil {
 		return err
 	}
-	select {
-	case <-w.done:
-		return w.err
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	return e.await(ctx, w)
+}
+
+// await waits for the answer.
+func (e *Emitter) await(ctx context.Context, w *waiter) error {
+	for {
+		ln := e.lane.Load()
+		var gone <-chan earshot.Down
+		if ln != nil {
+			gone = ln.gone
+		}
+		select {
+		case <-w.done:
+			return w.err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-gone:
+			select {
+			case <-w.done:
+				return w.err
+			default:
+			}
+			if ln.dead() {
+				return fmt.Errorf("emitter: %w: nobody calls listeners any more", earshot.ErrServerClosed)
+			}
+			if e.lane.Load() == ln { // it is being replaced
+				runtime.Gosched()
+			}
+		}
 	}
 }
 
@@ -235,6 +265,9 @@ func (e *Emitter) post(ctx context.Context, ev Event, w *waiter) error {
 		ln.track(w)
 	}
 	if err := e.ch.SendContext(ctx, ev); err != nil {
+		if w != nil {
+			ln.untrack(w)
+		}
 		return e.refused(ev.Name, err)
 	}
 	return nil
@@ -274,19 +307,16 @@ func (e *Emitter) fail(err error) {
 
 const longestName = 255
 
+// checkName has the rules of CloudEvents for a type, which has to pass through every engine.
 func checkName(name string) error {
 	switch {
 	case name == "":
 		return fmt.Errorf("%w: it is empty", ErrName)
 	case len(name) > longestName:
 		return fmt.Errorf("%w: %d bytes, and %d is the most", ErrName, len(name), longestName)
-	case !utf8.ValidString(name):
-		return fmt.Errorf("%w: it is not UTF-8", ErrName)
 	}
-	for _, r := range name {
-		if unicode.IsControl(r) {
-			return fmt.Errorf("%w: it contains the control character %U", ErrName, r)
-		}
+	if err := (event.Event{ID: "-", Source: "-", Type: name}).Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrName, err)
 	}
 	return nil
 }

@@ -25,13 +25,11 @@ type Event struct {
 	to *audience
 }
 
-// String returns the event's name.
-func (ev Event) String() string { return ev.Name }
-
 // Decode stores the data in the value that into points to: by assignment if its type is that of the data (or
 // one is a pointer to the other), and else by way of JSON. So it has the same effect in memory, where the data
-// may never have been JSON, and over a bus, where it always has. Without data it stores the zero value. Its
-// errors wrap ErrData.
+// may never have been JSON, and over a bus, where it always has; but into an interface, memory stores the very
+// value, and a bus what JSON makes of it. Without data, of which an empty []byte is none, it stores the zero value.
+// Its errors wrap ErrData.
 func (ev Event) Decode(into any) error {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.IsNil() {
@@ -41,7 +39,7 @@ func (ev Event) Decode(into any) error {
 }
 
 func (ev Event) decode(to reflect.Value) error {
-	if ev.Data == nil {
+	if b, ok := ev.Data.([]byte); ev.Data == nil || ok && len(b) == 0 {
 		to.SetZero()
 		return nil
 	}
@@ -81,13 +79,7 @@ func (ev Event) misfit(to reflect.Value, err error) error {
 	return fmt.Errorf("emitter: event %q: data of type %T into %v: %w: %w", ev.Name, ev.Data, to.Type(), ErrData, err)
 }
 
-// decodeAs is Decode without reflection where the types are equal.
-func decodeAs[T any](ev *Event) (v T, err error) {
-	if v, ok := ev.Data.(T); ok {
-		if _, raw := ev.Data.(json.RawMessage); !raw || reflect.TypeFor[T]() == reflect.TypeFor[json.RawMessage]() {
-			return v, nil
-		}
-	}
+func decodeAs[T any](ev Event) (v T, err error) {
 	err = ev.decode(reflect.ValueOf(&v).Elem())
 	return v, err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/earshot-go/earshot/bus"
+	"github.com/earshot-go/earshot/event"
 )
 
 // A feed is one stretch of listening to the engine, from the first listener to the last, over as many feeds of
@@ -52,13 +53,18 @@ func (k *link) release() {
 	k.feed.cancel()
 	k.feed = nil
 	k.from = bus.Now
+	k.answerLocked(nil) // nobody is left to hear them
+	k.changeLocked()
+}
+
+// answerLocked answers those who wait for events that the engine has accepted and no feed will bring.
+func (k *link) answerLocked(err error) {
 	for id, w := range k.waits {
-		if w.accepted { // and nobody is left to hear it
+		if w.accepted {
 			delete(k.waits, id)
-			w.answer(nil)
+			w.answer(err)
 		}
 	}
-	k.changeLocked()
 }
 
 // follow reads the engine's events until ctx ends.
@@ -72,26 +78,26 @@ func (k *link) follow(ctx context.Context, f *feed) {
 	for ctx.Err() == nil {
 		in, err := k.bus.Tail(ctx, bus.Tail{Hint: k.hint, From: from})
 		if err == nil {
+			begin, heard := time.Now(), k.arrived.Load()
 			if broken != nil && from.IsNow() { // this engine keeps nothing
-				k.gap(&bus.GapError{Reason: "the engine keeps no events, and could not be heard for a while: " + broken.Error()})
+				k.loss("the engine keeps no events, and could not be heard for a while: " + broken.Error())
 			}
-			said = ""
-			wait.reset()
 			k.opened(f, in, &from)
 			err = k.read(ctx, in, &from)
 			in.Close()
 			broken = err
+			if k.arrived.Load() != heard || time.Since(begin) >= longestWait { // it did work
+				said = ""
+				wait.reset()
+			}
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		wasOpen := k.broken(f, from, err)
+		k.broken(f, from, err)
 		switch {
 		case errors.Is(err, bus.ErrForeignToken):
-			from = k.anew(err)
-			if wasOpen {
-				continue
-			}
+			from, broken = k.anew(err), nil
 		case errors.Is(err, bus.ErrUnsupported):
 			k.change(func() { f.hopeless = true })
 			k.e.fail(fmt.Errorf("emitter: listen from %v: %w", from, err))
@@ -125,30 +131,37 @@ func (k *link) opened(f *feed, in bus.Feed, from *bus.Position) {
 	})
 }
 
-// broken notes that it is not open any more, and reports whether it was.
-func (k *link) broken(f *feed, from bus.Position, err error) bool {
-	was := false
+// broken notes that it is not open any more.
+func (k *link) broken(f *feed, from bus.Position, err error) {
 	k.change(func() {
-		if was = f.open; was {
+		k.reason = err
+		if f.open {
 			f.open, f.opened = false, make(chan struct{})
 			if t, ok := from.Token(); ok {
 				f.token = t
 			}
-		}
-		if unreachable(err) {
-			k.reason = err
+		} else if unreachable(err) {
+			k.reachable = false // nobody else may notice: the publisher waits for the feed
 		}
 	})
-	return was
 }
 
 // anew says that the stream is another one than before, and where to go on: all of it is new.
 func (k *link) anew(err error) bus.Position {
-	k.gap(&bus.GapError{Reason: err.Error()})
+	k.loss(err.Error())
 	if k.bus.Caps().Replay {
 		return bus.Start
 	}
 	return bus.Now
+}
+
+// loss says that whatever the engine had before now may be missing here.
+func (k *link) loss(reason string) {
+	g := &bus.GapError{Reason: reason}
+	k.mu.Lock()
+	k.answerLocked(fmt.Errorf("%w: accepted by the engine, and not heard here: %w", ErrDropped, g))
+	k.mu.Unlock()
+	k.gap(g)
 }
 
 func (k *link) gap(g *bus.GapError) {
@@ -179,13 +192,17 @@ func (k *link) read(ctx context.Context, in bus.Feed, from *bus.Position) error 
 	}
 }
 
+// audible reports that a listener may hear of such a name.
+func audible(ev *event.Event) bool { return len(ev.Type) <= longestName && !reserved(ev.Type) }
+
 // deliver brings one event to its listeners, unless it has been here before. It waits for room.
 func (k *link) deliver(ctx context.Context, d *bus.Delivery) error {
+	k.arrived.Add(1)
 	if k.heard.again(&d.Event) {
 		k.repeated.Add(1)
 		return nil
 	}
-	if checkName(d.Event.Type) != nil || reserved(d.Event.Type) {
+	if !audible(&d.Event) {
 		k.foreign.Add(1) // somebody else's, and no business of listeners here
 		return nil
 	}

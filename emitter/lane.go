@@ -20,6 +20,7 @@ type lane struct {
 	e      *Emitter
 	ref    earshot.Ref
 	before <-chan earshot.Down // closed when the lane before this one has called its last listener
+	gone   <-chan earshot.Down // closed when this one has
 
 	now  atomic.Pointer[listener] // the one that was called last
 	hold atomic.Int64             // how many events of a batch are in hand
@@ -53,11 +54,7 @@ func (e *Emitter) isInside(ctx context.Context) bool { return exempt.Is(ctx, e.c
 
 // startLocked opens a lane if there is none. Emitter.book.mu is held.
 func (e *Emitter) startLocked() error {
-	if e.retire != nil {
-		e.retire.Stop()
-		e.retire = nil
-	}
-	if e.lane.Load() != nil {
+	if ln := e.lane.Load(); ln != nil && !ln.dead() {
 		return nil
 	}
 	ln := &lane{e: e, before: e.last, waits: map[*waiter]struct{}{}}
@@ -71,13 +68,26 @@ func (e *Emitter) startLocked() error {
 		return err
 	}
 	ln.ref = ref
-	e.last = e.ch.srv.Monitor(ref)
+	ln.gone = e.ch.srv.Monitor(ref)
+	e.last = ln.gone
 	e.lane.Store(ln)
 	e.own.Store(1)
-	if e.link != nil {
-		e.link.hold()
-	}
 	return nil
+}
+
+// dead reports that the lane has ended by itself: its server was closed.
+func (ln *lane) dead() bool {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.over {
+		return false
+	}
+	select {
+	case <-ln.gone:
+		return true
+	default:
+		return false
+	}
 }
 
 // stopLocked closes the lane. What it has not come to is for listeners that are gone.
@@ -87,13 +97,12 @@ func (e *Emitter) stopLocked() {
 		return
 	}
 	e.own.Store(0)
+	ln.mu.Lock()
+	ln.over = true
+	ln.mu.Unlock()
 	e.ch.srv.Unsubscribe(ln.ref)
-	if e.link != nil {
-		e.link.release()
-	}
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
-	ln.over = true
 	for w := range ln.waits {
 		if w != ln.hand {
 			w.answer(nil)
@@ -107,7 +116,7 @@ const linger = time.Second
 
 // leaveLocked follows the end of a registration.
 func (e *Emitter) leaveLocked() {
-	if e.book.count > 0 || e.lane.Load() == nil || e.retire != nil {
+	if e.retire != nil || e.lane.Load() == nil || e.book.count > 0 && (e.book.wanted > 0 || !e.holds) {
 		return
 	}
 	var timer *time.Timer
@@ -116,10 +125,32 @@ func (e *Emitter) leaveLocked() {
 		defer e.book.mu.Unlock()
 		if e.retire == timer {
 			e.retire = nil
-			e.stopLocked()
+			e.restLocked()
 		}
 	})
 	e.retire = timer
+}
+
+// restLocked ends what no listener needs any more.
+func (e *Emitter) restLocked() {
+	if e.book.wanted == 0 {
+		e.holdLocked(false)
+	}
+	if e.book.count == 0 {
+		e.stopLocked()
+	}
+}
+
+// holdLocked opens the feed, or closes it. Reserved names need none.
+func (e *Emitter) holdLocked(hold bool) {
+	if e.link == nil || hold == e.holds {
+		return
+	}
+	if e.holds = hold; hold {
+		e.link.hold()
+	} else {
+		e.link.release()
+	}
 }
 
 // handle calls the listeners of some events.
@@ -213,10 +244,17 @@ func (ln *lane) failed(ev *Event, i int, err error, errs *[]error) {
 	}
 	ln.e.failures.Add(1)
 	if ev.Name == Error { // no error event about an error event
-		ln.e.log("a listener of error events failed", wrapped)
+		ln.e.log("a listener of error events has failed", wrapped)
 		return
 	}
 	ln.e.fail(wrapped)
+}
+
+// untrack forgets a waiter whose event was not sent.
+func (ln *lane) untrack(w *waiter) {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	delete(ln.waits, w)
 }
 
 // track remembers a waiter until it is answered.

@@ -32,7 +32,7 @@ type link struct {
 	// What was complained about last, so that it is said once. The publisher's.
 	saidPublish, saidSpill string
 
-	published, refused, repeated, foreign atomic.Uint64
+	published, arrived, repeated, foreign atomic.Uint64
 	lag                                   atomic.Int64
 
 	mu        sync.Mutex // guards the fields below
@@ -75,15 +75,6 @@ func newLink(e *Emitter, o *Options) *link {
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	k.wg.Add(1)
 	go k.publish()
-	// Whoever listens to the channel without a listener here, a tap above all, wants to hear the engine too.
-	e.ch.OnDemand(func(ctx context.Context) {
-		k.hold()
-		defer k.release()
-		select {
-		case <-ctx.Done():
-		case <-k.ctx.Done():
-		}
-	})
 	return k
 }
 
@@ -105,7 +96,16 @@ func (k *link) emit(ctx context.Context, name string, data any, w *waiter) error
 		k.takeWait(ev.ID)
 		return fmt.Errorf("emitter: emit %q: %w", name, err)
 	}
+	if k.e.overheard() && !k.listens() { // no feed brings it back to the tap
+		k.e.ch.SendContext(k.e.ctx, Event{Name: name, Data: data})
+	}
 	return nil
+}
+
+func (k *link) listens() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.feed != nil
 }
 
 func (k *link) fits(ev *event.Event) error {

@@ -3,6 +3,7 @@ package emitter
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/earshot-go/earshot/bus"
@@ -66,8 +67,12 @@ func typed[T any](fn func(context.Context, T) error) func(context.Context, Event
 	if fn == nil {
 		return nil
 	}
+	open := reflect.TypeFor[T]().Kind() == reflect.Interface // a json.RawMessage would pass for one
 	return func(ctx context.Context, ev Event) error {
-		data, err := decodeAs[T](&ev)
+		if data, ok := ev.Data.(T); ok && !open {
+			return fn(ctx, data)
+		}
+		data, err := decodeAs[T](ev)
 		if err != nil {
 			return err
 		}
@@ -87,15 +92,19 @@ func (e *Emitter) add(l *listener, before bool) (Ref, error) {
 	if err := e.startLocked(); err != nil { // before anybody can emit to it
 		return Ref{}, fmt.Errorf("emitter: on %q: %w", l.name, err)
 	}
-	if e.link == nil || l.name != Connect || l.pattern != nil {
+	if wanted := l.pattern != nil || !reserved(l.name); wanted || e.link == nil {
+		if e.retire != nil {
+			e.retire.Stop()
+			e.retire = nil
+		}
+		e.holdLocked(wanted)
 		e.book.addLocked(l, before)
 		return Ref{l}, nil
 	}
-	e.link.mu.Lock() // connect is told under it: l hears of it there, or here
-	late := e.link.up
+	e.link.mu.Lock() // what is told is told under it: l hears of it there, or here
+	defer e.link.mu.Unlock()
 	e.book.addLocked(l, before)
-	e.link.mu.Unlock()
-	if late {
+	if l.name == Connect && e.link.up {
 		e.ch.SendContext(e.ctx, Event{Name: Connect, to: &audience{list: []*listener{l}}})
 	}
 	return Ref{l}, nil

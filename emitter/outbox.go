@@ -40,16 +40,17 @@ type outbox struct {
 
 	mu     sync.Mutex // guards the fields below
 	queue  []event.Event
-	head   int // of queue
-	held   int // bytes
-	flight int // so many from the head on are being sent: they are not dropped
+	head   int  // of queue
+	held   int  // bytes
+	flight int  // so many from the head on are being sent: they are not dropped
+	spills bool // what is too much goes elsewhere soon: nobody drops anything
 	room   chan struct{}
 	empty  chan struct{} // closed when there is nothing left; nil unless somebody waits
 	closed bool
 }
 
 func newOutbox(o *Options, lost func(*event.Event, error)) *outbox {
-	b := &outbox{events: o.Buffer, bytes: o.BufferBytes, policy: o.Overflow, more: make(chan struct{}, 1), lost: lost}
+	b := &outbox{events: o.Buffer, bytes: o.BufferBytes, policy: o.Overflow, spills: o.Spill != nil, more: make(chan struct{}, 1), lost: lost}
 	if b.events == 0 {
 		b.events = defaultBuffer
 	}
@@ -76,14 +77,14 @@ func (o *outbox) add(ctx context.Context, ev event.Event) error {
 	size := weight(&ev)
 	o.mu.Lock()
 	for o.fullLocked(size) && !o.closed {
-		if o.policy == DropNewest {
+		if o.policy == DropNewest && !o.spills {
 			n := o.lenLocked()
 			o.mu.Unlock()
 			err := fmt.Errorf("%w: %d events wait for the engine", ErrFull, n)
 			o.lost(&ev, err)
 			return err
 		}
-		if o.policy == DropOldest && o.lenLocked() > o.flight {
+		if o.policy == DropOldest && !o.spills && o.lenLocked() > o.flight {
 			old := o.removeLocked(o.flight)
 			o.mu.Unlock()
 			o.lost(&old, fmt.Errorf("%w: the buffer of %d events was full", ErrDropped, o.events))
@@ -195,6 +196,17 @@ func (o *outbox) drained() <-chan struct{} {
 		o.empty = make(chan struct{})
 	}
 	return o.empty
+}
+
+// spilling says whether what is too much is taken elsewhere.
+func (o *outbox) spilling(works bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.spills = works
+	if !works && o.room != nil { // the policy has a say again
+		close(o.room)
+		o.room = nil
+	}
 }
 
 // close refuses what comes from now on, and those who wait for room.

@@ -14,26 +14,33 @@ import (
 func (k *link) publish() {
 	defer k.wg.Done()
 	var wait backoff
-	single := false // send one at a time: there is one among them that the engine refuses
-	for k.until(k.ctx, k.feedReadyLocked) {
+	singly := 0 // so many are sent one at a time: there is one among them that the engine refuses
+	for k.awaitFeed() {
 		k.spillOver()
-		batch, spilled := k.front()
-		if single && len(batch) > 1 {
-			batch = batch[:1]
-		}
-		if len(batch) == 0 && !spilled && k.isReachable() && !k.idle() {
+		batch, spilled, err := k.front()
+		if err != nil {
+			k.complain(&k.saidSpill, "spill", err)
+			k.pause(wait.next())
 			continue
 		}
-		ctx, cancel := context.WithTimeout(k.ctx, publishTime)
-		err := k.bus.Publish(ctx, batch...)
-		cancel()
+		if singly > 0 && len(batch) > 1 {
+			batch = batch[:1]
+		}
+		feed, reachable := k.state()
+		if len(batch) == 0 && reachable && !k.idle() {
+			continue
+		}
+		err = k.send(batch)
 		switch {
 		case err == nil:
-			k.settle(len(batch), spilled)
-			k.accepted(batch)
-			k.saidPublish, single = "", single && len(batch) > 0
-			wait.reset()
+			k.accepted(batch, feed)
+			k.saidPublish, singly = "", max(singly-1, 0)
 			k.mark(nil)
+			if k.settle(len(batch), spilled) {
+				wait.reset()
+			} else {
+				k.pause(wait.next()) // they will be sent again, with the same IDs
+			}
 			continue
 		case k.ctx.Err() != nil:
 			k.settle(0, spilled)
@@ -41,13 +48,13 @@ func (k *link) publish() {
 		case unreachable(err):
 			k.mark(err)
 		case len(batch) > 1:
-			single = true // what is wrong with one of them must not keep the others
+			singly = len(batch) // what is wrong with one of them must not keep the others
 			k.settle(0, spilled)
 			continue
 		case len(batch) == 1 && hopeless(err):
 			k.settle(1, spilled)
 			k.lost(&batch[0], err)
-			single = false
+			singly = max(singly-1, 0)
 			continue
 		}
 		k.settle(0, spilled)
@@ -58,6 +65,17 @@ func (k *link) publish() {
 		}
 		k.pause(d)
 	}
+}
+
+// send publishes a batch. Engines give up by themselves; one that does not is as good as gone.
+func (k *link) send(batch []event.Event) error {
+	ctx, cancel := context.WithTimeout(k.ctx, publishTime)
+	defer cancel()
+	err := k.bus.Publish(ctx, batch...)
+	if err != nil && ctx.Err() != nil && k.ctx.Err() == nil {
+		err = fmt.Errorf("%w: no answer within %v: %w", bus.ErrDisconnected, publishTime, err)
+	}
+	return err
 }
 
 // hopeless reports that the engine will never take an event.
@@ -71,10 +89,29 @@ func (k *link) feedReadyLocked() bool {
 	return k.listeningLocked() || k.feed.token != ""
 }
 
-func (k *link) isReachable() bool {
+// awaitFeed waits until that is so, and keeps the buffer from filling up meanwhile. It reports false when the link is
+// closed.
+func (k *link) awaitFeed() bool {
+	for {
+		k.mu.Lock()
+		ready, changed := k.feedReadyLocked(), k.changed
+		k.mu.Unlock()
+		if k.ctx.Err() != nil || ready {
+			return k.ctx.Err() == nil
+		}
+		select {
+		case <-changed:
+		case <-k.out.more:
+			k.spillOver()
+		case <-k.ctx.Done():
+		}
+	}
+}
+
+func (k *link) state() (f *feed, reachable bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.reachable
+	return k.feed, k.reachable
 }
 
 // idle waits for something to send. It reports true when it is time to ask whether the engine is there.
@@ -100,13 +137,12 @@ func (k *link) idle() bool {
 func (k *link) pause(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	k.mu.Lock()
-	feed := k.feed
-	k.mu.Unlock()
 	var opened <-chan struct{}
-	if feed != nil {
-		opened = feed.opened
+	k.mu.Lock()
+	if f := k.feed; f != nil && !f.open && !f.hopeless {
+		opened = f.opened
 	}
+	k.mu.Unlock()
 	for {
 		select {
 		case <-k.out.more:
@@ -124,14 +160,18 @@ func (k *link) pause(d time.Duration) {
 func (k *link) mark(err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if err != nil {
+		k.reason = err
+	}
 	if ok := err == nil; ok != k.reachable {
-		k.reachable, k.reason = ok, err
+		k.reachable = ok
 		k.changeLocked()
 	}
 }
 
-// accepted answers those who wait for events that nobody here will hear.
-func (k *link) accepted(batch []event.Event) {
+// accepted answers those who wait for events that nobody here will hear. The feed is the one that was wanted when
+// they were sent: one that came later may have begun behind them.
+func (k *link) accepted(batch []event.Event, f *feed) {
 	k.published.Add(uint64(len(batch)))
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -145,7 +185,7 @@ func (k *link) accepted(batch []event.Event) {
 			continue
 		}
 		w.accepted = true
-		if k.feed == nil || k.e.book.heardBy(ev.Type) == nil {
+		if f == nil || f != k.feed || f.hopeless || k.e.book.heardBy(ev.Type) == nil {
 			delete(k.waits, ev.ID)
 			w.answer(nil)
 		}
@@ -203,7 +243,7 @@ func (k *link) interrupted(ctx context.Context, doing string) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.reason != nil {
+	if k.reason != nil && !k.up {
 		return fmt.Errorf("emitter: %s: %w; the engine: %w", doing, cause, k.reason)
 	}
 	return fmt.Errorf("emitter: %s: %w", doing, cause)

@@ -29,6 +29,7 @@ func (k *link) spillOver() {
 		}
 		batch := k.out.peek(batchEvents, batchBytes)
 		err := k.spill.Push(k.ctx, batch...)
+		k.out.spilling(err == nil)
 		if err != nil {
 			k.out.done(0)
 			k.complain(&k.saidSpill, "spill", err)
@@ -40,23 +41,23 @@ func (k *link) spillOver() {
 }
 
 // front returns the events to send next, and whether they are the spill's.
-func (k *link) front() (batch []event.Event, spilled bool) {
+func (k *link) front() (batch []event.Event, spilled bool, err error) {
 	if k.spill != nil && k.spill.Len() > 0 {
-		batch, err := k.spill.Peek(k.ctx, batchEvents)
-		if err != nil {
-			k.complain(&k.saidSpill, "spill", err)
-			return nil, true
-		}
-		return batch, true
+		batch, err = k.spill.Peek(k.ctx, batchEvents)
+		return batch, true, err
 	}
-	return k.out.peek(batchEvents, batchBytes), false
+	return k.out.peek(batchEvents, batchBytes), false, nil
 }
 
-// settle removes the n oldest of what front returned.
-func (k *link) settle(n int, spilled bool) {
+// settle removes the n oldest of what front returned. It reports false if the spill could not.
+func (k *link) settle(n int, spilled bool) bool {
 	if !spilled {
 		k.out.done(n)
-	} else if err := k.spill.Drop(k.ctx, n); err != nil {
-		k.complain(&k.saidSpill, "spill", err) // they will be sent twice, with the same IDs
+	} else if n > 0 {
+		if err := k.spill.Drop(k.ctx, n); err != nil {
+			k.complain(&k.saidSpill, "spill", err)
+			return false
+		}
 	}
+	return true
 }

@@ -45,7 +45,7 @@ func (e *Emitter) Timeline(ctx context.Context, from bus.Position) iter.Seq2[Eve
 				yield(Event{}, fmt.Errorf("emitter: timeline from %v: %w", from, err))
 				return
 			}
-			if !heard.again(&d.Event) && !yield(received(&d), nil) {
+			if audible(&d.Event) && !heard.again(&d.Event) && !yield(received(&d), nil) {
 				return
 			}
 		}

@@ -200,6 +200,7 @@ func TestOpaqueSequences(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "plain", plain.Event.ID)
 	require.JSONEq(t, `{"n":1}`, string(plain.Event.Data))
+	require.Empty(t, plain.Event.Extensions) // _id and _rev are CouchDB's
 	_, err = f.Next(t.Context())
 	require.ErrorIs(t, err, bus.ErrDisconnected)
 	require.EqualValues(t, 1, b.Garbage())
@@ -236,6 +237,12 @@ func TestPastOfOpaqueSequences(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, evs[i].ID, d.Event.ID)
 		last = d.Token
+		for range 10 { // also when there is something to give
+			gone, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, err = f.Next(gone)
+			require.ErrorIs(t, err, context.Canceled)
+		}
 	}
 	_, err = f.Next(t.Context())
 	require.ErrorIs(t, err, io.EOF)
@@ -287,11 +294,11 @@ func TestGarbageInFeed(t *testing.T) {
 		for _, line := range garbage {
 			fmt.Fprintln(w, line)
 		}
-		fmt.Fprint(w, `{"seq":"8-x","id":"a","doc":{"x":"`)
+		fmt.Fprint(w, strings.TrimSuffix(change("8-x", "a", some(2)[1]), "}"), `,"pad":"`) // an event, but for its length
 		for range 33 {
 			io.WriteString(w, strings.Repeat("x", 1<<20))
 		}
-		fmt.Fprintln(w, `"}}`)
+		fmt.Fprintln(w, `"}`)
 		fmt.Fprintln(w, change("9-x", "b", ev))
 		rest(w, r)
 	}})
@@ -301,4 +308,40 @@ func TestGarbageInFeed(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, ev.ID, d.Event.ID)
 	require.EqualValues(t, len(garbage)+1, b.Garbage())
+}
+
+// A database that was made anew between Tail and the request for its changes: none of its events comes.
+func TestMadeAnewAtOnce(t *testing.T) {
+	ev := some(1)[0]
+	var asked atomic.Int32
+	b := fake(t, map[string]http.HandlerFunc{
+		"GET /_local/earshot": func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"epoch":"EPOCHEPOCH%d"}`, min(asked.Add(1), 2))
+		},
+		"GET /_changes": func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintln(w, change("1-x", "a", ev))
+			rest(w, r)
+		},
+	})
+	f, err := b.Tail(t.Context(), bus.Tail{})
+	require.NoError(t, err)
+	_, err = f.Next(t.Context())
+	require.ErrorIs(t, err, bus.ErrForeignToken)
+}
+
+// PouchDB answers a sequence that it has not reached with nothing, for ever.
+func TestSequenceAheadOfTheDatabase(t *testing.T) {
+	b := fake(t, map[string]http.HandlerFunc{
+		"GET ":          answer(200, `{"db_name":"db","update_seq":7}`),
+		"GET /_changes": rest,
+	})
+	for seq, want := range map[string]error{"7": nil, "8": bus.ErrForeignToken, "99999999999999999999999": bus.ErrForeignToken, "7-x": bus.ErrForeignToken} {
+		f, err := b.Tail(t.Context(), bus.Tail{From: bus.After(bus.MakeToken("couchdb", "EPOCHEPOCH", ",,"+seq))})
+		if want != nil {
+			require.ErrorIs(t, err, want, seq)
+			continue
+		}
+		require.NoError(t, err, seq)
+		require.NoError(t, f.Close())
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/earshot-go/earshot/event"
@@ -84,16 +83,7 @@ func parseDoc(doc []byte) (ev event.Event, ok bool) {
 	if own.Event != nil {
 		return ev, ev.UnmarshalJSON([]byte(*own.Event)) == nil
 	}
-	// Somebody else may have written it, as a plain CloudEvent.
-	var members map[string]json.RawMessage
-	if json.Unmarshal(doc, &members) != nil {
-		return ev, false
-	}
-	for name := range members {
-		if strings.HasPrefix(name, "_") {
-			delete(members, name) // CouchDB's own: _id, _rev, _attachments
-		}
-	}
-	text, err := json.Marshal(members)
-	return ev, err == nil && ev.UnmarshalJSON(text) == nil
+	// Somebody else may have written it, as a plain CloudEvent. CouchDB's own members begin with an underscore, and
+	// package event leaves those out.
+	return ev, ev.UnmarshalJSON(doc) == nil
 }

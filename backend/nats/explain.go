@@ -20,6 +20,9 @@ var (
 const (
 	codeUnavailable = 10008 // the cluster has no leader at the moment
 	codeNotLeader   = 10009
+	// The server could not make the stream's directory. Version 2.15.2 removes the empty directories above it
+	// for a moment after the last stream of an account was removed, so that the next attempt may do.
+	codeNoStore = 10049
 )
 
 // explain puts what went wrong under one of package bus's errors. What is under none of them is the server's own
@@ -41,7 +44,7 @@ func (b *Bus) explain(what string, err error) error {
 		switch api.APIError().ErrorCode {
 		case jetstream.JSErrCodeStreamMessageExceedsMaximum:
 			kind = bus.ErrTooLarge
-		case codeUnavailable, codeNotLeader:
+		case codeUnavailable, codeNotLeader, codeNoStore:
 			kind = bus.ErrDisconnected
 		default:
 			return fmt.Errorf("nats: %s %s: %w", what, b, err)

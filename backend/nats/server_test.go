@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -235,8 +236,13 @@ func (a admin) recreate() {
 		if err := js.DeleteStream(ctx, a.name); err != nil {
 			return err
 		}
-		_, err := js.CreateStream(ctx, s.CachedInfo().Config)
-		return err
+		for {
+			_, err := js.CreateStream(ctx, s.CachedInfo().Config)
+			var api *jetstream.APIError
+			if !errors.As(err, &api) || api.Code != 500 {
+				return err
+			} // else the server is still removing directories of the old one
+		}
 	})
 }
 

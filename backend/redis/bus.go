@@ -42,6 +42,7 @@ type Bus struct {
 	ahead   atomic.Int64 // the server's clock before ours, in nanoseconds
 	trimmed atomic.Int64 // when KeepFor was last applied, in nanoseconds of our clock
 	slots   chan struct{}
+	xadd    []any // see addition
 
 	life    context.Context // ends with Close
 	end     context.CancelFunc
@@ -63,7 +64,7 @@ func OpenBus(url string, opts *BusOptions) (*Bus, error) {
 		return nil, err
 	}
 	b := &Bus{
-		opts: o, at: at, timing: normal,
+		opts: o, at: at, timing: normal, xadd: addition(o),
 		slots: make(chan struct{}, parallel), ended: make(chan struct{}), wires: map[*wire]struct{}{},
 	}
 	b.life, b.end = context.WithCancel(context.Background())

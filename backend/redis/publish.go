@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/earshot-go/earshot/bus"
@@ -55,15 +56,15 @@ func (b *Bus) encode(events []event.Event) ([][]byte, error) {
 		return nil, nil
 	}
 	var err error
-	buf := make([]byte, 0, 256*len(events))
+	var buf []byte
 	texts := make([][]byte, len(events))
 	for i, ev := range events {
-		if err := ev.Validate(); err != nil {
-			return nil, fmt.Errorf("event %d of %d: %w", i+1, len(events), err)
-		}
 		begin := len(buf)
 		if buf, err = ev.AppendJSON(buf); err != nil {
 			return nil, fmt.Errorf("event %d of %d: %w", i+1, len(events), err)
+		}
+		if i == 0 { // the others are likely to be like the first
+			buf = slices.Grow(buf, (len(buf)+len(buf)/16+16)*(len(events)-1))
 		}
 		// When buf grows, what was written before stays valid where it is.
 		texts[i] = buf[begin:len(buf):len(buf)]
@@ -147,10 +148,17 @@ func (b *Bus) send(ctx context.Context, w *wire, chunk [][]byte) error {
 
 // add is the command that adds an event.
 func (b *Bus) add(ctx context.Context, text []byte) client.Cmder {
-	if b.opts.Keep > 0 {
-		return client.NewStringCmd(ctx, "xadd", b.opts.Stream, "maxlen", "~", b.opts.Keep, "*", "e", text)
+	args := make([]any, len(b.xadd)+1)
+	args[copy(args, b.xadd)] = text
+	return client.NewStringCmd(ctx, args...)
+}
+
+// addition is an XADD without its last argument, made once: that saves two allocations for each event (BenchmarkPublish).
+func addition(o BusOptions) []any {
+	if o.Keep > 0 {
+		return []any{"xadd", o.Stream, "maxlen", "~", o.Keep, "*", "e"}
 	}
-	return client.NewStringCmd(ctx, "xadd", b.opts.Stream, "*", "e", text)
+	return []any{"xadd", o.Stream, "*", "e"}
 }
 
 // trimDue reports whether KeepFor has to be applied: once a second at most, by one of the calls.

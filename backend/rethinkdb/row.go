@@ -133,6 +133,15 @@ func hashOf(id string) uint64 {
 // String is the text of a place. Later places have greater texts.
 func (p pos) String() string { return fmt.Sprintf("%016x.%016x.%016x", p.us, p.n, p.hash) }
 
+// appendTo appends a place in fewer bytes.
+func (p pos) appendTo(b []byte) []byte {
+	b = strconv.AppendInt(b, p.us, 16)
+	b = append(b, '.')
+	b = strconv.AppendInt(b, p.n, 16)
+	b = append(b, '.')
+	return strconv.AppendUint(b, p.hash, 16)
+}
+
 func parsePos(text string) (p pos, ok bool) {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	r "gopkg.in/rethinkdb/rethinkdb-go.v6"
 
 	"github.com/earshot-go/earshot/backend/rethinkdb"
 	"github.com/earshot-go/earshot/bus"
@@ -227,4 +228,75 @@ func TestSilence(t *testing.T) {
 	_, err := f.Next(within(t))
 	require.ErrorIs(t, err, bus.ErrDisconnected)
 	require.Less(t, time.Since(begun), 5*time.Second)
+}
+
+// meanwhile runs something when replies pass, the first n times.
+func (p *tamper) meanwhile(n int, do func(i int) error) (errs chan error) {
+	errs = make(chan error, n)
+	var mu sync.Mutex
+	i := 0
+	p.set(func(reply string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		if i < n {
+			i++
+			errs <- do(i)
+		}
+		return reply
+	})
+	return errs
+}
+
+// While a feed goes from the past to the changefeed, events are published all the time. They come once.
+func TestNoCopies(t *testing.T) {
+	for _, from := range []bus.Position{bus.Start, bus.Now} {
+		plain, behind, p := tampered(t, rethinkdb.BusOptions{})
+		evs := makeAll("old", 40)
+		require.NoError(t, plain.Publish(within(t), evs...))
+		n := 12
+		errs := p.meanwhile(n, func(i int) error { return plain.Publish(t.Context(), make1(string(rune('a'+i)))) })
+		f := tail(t, behind, bus.Tail{From: from})
+		came := map[string]int{}
+		for len(errs) < n || came["end"] == 0 {
+			if came["end"] == 0 && len(errs) == n {
+				require.NoError(t, plain.Publish(within(t), make1("end")))
+			} else if len(errs) < n && from.IsNow() {
+				require.NoError(t, behind.Publish(within(t))) // its replies pass as well
+				continue
+			}
+			d, err := f.Next(within(t))
+			require.NoError(t, err)
+			came[d.Event.ID]++
+		}
+		for id, times := range came {
+			require.Equal(t, 1, times, "%s, from %v", id, from)
+		}
+		for range n {
+			require.NoError(t, <-errs)
+		}
+	}
+}
+
+// A latecomer between the past and the changefeed comes alone, also in a busy stream.
+func TestLateBetween(t *testing.T) {
+	plain, behind, p := tampered(t, rethinkdb.BusOptions{})
+	evs := makeAll("busy", 100)
+	require.NoError(t, plain.Publish(within(t), evs...))
+	f := tail(t, behind, bus.Tail{From: bus.Start})
+	ids, _ := read(t, f, len(evs))
+	require.Equal(t, idsOf(evs), ids)
+	text, err := make1("late").AppendJSON(nil)
+	require.NoError(t, err)
+	errs := p.meanwhile(1, func(int) error {
+		_, err := plain.Run(t.Context(), plain.TableTerm().Insert(map[string]any{
+			"id": "late", "ts": r.Now().Sub(0.5), "n": 1, "source": "/test", "event": string(text),
+		}))
+		return err
+	})
+	ids, _ = read(t, f, 1)
+	require.Equal(t, []string{"late"}, ids)
+	require.NoError(t, <-errs)
+	require.NoError(t, plain.Publish(within(t), make1("end")))
+	ids, _ = read(t, f, 1)
+	require.Equal(t, []string{"end"}, ids)
 }

@@ -125,7 +125,7 @@ func TestIDs(t *testing.T) {
 // What others put into the table is skipped and counted, in the past and live.
 func TestGarbage(t *testing.T) {
 	b := fixture{at: base(t)}.bus(t)
-	evs := makeAll("good", 4)
+	evs := makeAll("good", 5)
 	require.NoError(t, b.Publish(within(t), evs[0]))
 	garbage := func() {
 		for i, doc := range []map[string]any{
@@ -156,9 +156,11 @@ func TestGarbage(t *testing.T) {
 	garbage()
 	require.NoError(t, b.Publish(within(t), evs[3]))
 	ids, at := read(t, f, 1)
-	require.Equal(t, idsOf(evs[3:]), ids)
+	require.Equal(t, idsOf(evs[3:4]), ids)
 	require.EqualValues(t, 14, b.Garbage())
 	require.Empty(t, rest(t, tail(t, b, bus.Tail{From: bus.After(at), Past: true})))
+	require.NoError(t, b.Publish(within(t), evs[4]))
+	require.Equal(t, idsOf(evs[4:]), rest(t, tail(t, b, bus.Tail{From: bus.After(at), Past: true})))
 }
 
 var i5 = func() func() int {
@@ -294,4 +296,44 @@ func TestManyPages(t *testing.T) {
 	run(t, b, b.TableTerm().Insert(same))
 	ids := rest(t, tail(t, b, bus.Tail{From: bus.Start, Past: true}))
 	require.Equal(t, append(idsOf(makeAll("same", 1300)), idsOf(evs)...), ids)
+}
+
+// A feed that reads the past while the retention deletes it says so.
+func TestTrimmedWhileRead(t *testing.T) {
+	b := fixture{at: base(t)}.bus(t)
+	evs := makeAll("past", 2000)
+	require.NoError(t, b.Publish(within(t), evs...))
+	f := tail(t, b, bus.Tail{From: bus.Start})
+	_, _ = read(t, f, 3)
+	require.NoError(t, b.Trim(within(t), 10))
+	gaps, last := 0, ""
+	for last != evs[len(evs)-1].ID {
+		d, err := f.Next(within(t))
+		if err == nil {
+			last = d.Event.ID
+			continue
+		}
+		var gap *bus.GapError
+		require.ErrorAs(t, err, &gap)
+		gaps++
+	}
+	require.Equal(t, 1, gaps)
+}
+
+// A feed that reads the past of a table that is made anew has nothing of the new one.
+func TestRecreatedWhileRead(t *testing.T) {
+	b := fixture{at: base(t)}.bus(t)
+	require.NoError(t, b.Publish(within(t), makeAll("old", 2000)...))
+	f := tail(t, b, bus.Tail{From: bus.Start})
+	_, _ = read(t, f, 3)
+	require.NoError(t, b.Drop(within(t)))
+	require.NoError(t, b.Publish(within(t), makeAll("new", 10)...))
+	for {
+		d, err := f.Next(within(t))
+		if err != nil {
+			require.ErrorIs(t, err, bus.ErrForeignToken)
+			return
+		}
+		require.Contains(t, d.Event.ID, "old")
+	}
 }

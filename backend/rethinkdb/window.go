@@ -1,6 +1,7 @@
 package rethinkdb
 
 import (
+	"encoding/base64"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,29 +9,26 @@ import (
 
 const (
 	parts  = 10 // buckets in the overlap
-	listed = 32 // documents that a token has one by one
+	listed = 96 // documents that a token has one by one
 )
 
 // A window is what a feed knows about what it has delivered, and what its tokens say: the last place, and which
 // documents of the overlap before it. Documents become visible after their ts is taken, so one may show up later
 // at a place before the last; what a window does not have is delivered on a resume.
 //
-// While it has few documents it has the hash of each. A busy one has sums of the hashes, in buckets: where the
-// table's sum is another one, the bucket is delivered again. In this way a token stays short.
+// The last documents are in a list, so that one that is late by little, as among publishers that write at the same
+// time, is found alone. Those before them are in sums of their hashes, in buckets: where the table's sum is another
+// one, the bucket is delivered again. In this way a token stays short.
 type window struct {
 	hi    pos
 	width int64             // of a bucket, in microseconds
+	list  []pos             // the documents behind bound
+	bound pos               // up to here documents are in sums
 	sums  [parts + 1]uint64 // sums[0] is of the bucket of hi, sums[1] of the one before
-
-	list     []pos // the latest documents
-	unlisted int64 // the list lacks some with an earlier ts
 }
 
 // low is the first microsecond of the window.
 func (w *window) low() int64 { return max(w.hi.us/w.width-parts, 0) * w.width }
-
-// whole reports whether the list has all documents of the window.
-func (w *window) whole() bool { return w.unlisted <= w.low() }
 
 // bucket is the index in sums of a time, and whether it lies in the window.
 func (w *window) bucket(us int64) (i int64, ok bool) {
@@ -55,23 +53,32 @@ func (w *window) advance(p pos) {
 // add notes that the document at p was delivered.
 func (w *window) add(p pos) {
 	w.advance(p)
-	i, ok := w.bucket(p.us)
-	if !ok {
+	if p.us < w.low() {
 		return
 	}
-	w.sums[i] += p.hash
+	if p.compare(w.bound) <= 0 {
+		w.sum(p)
+		return
+	}
 	w.list = append(w.list, p)
 	if len(w.list) <= listed {
 		return
 	}
 	first := 0
 	for i := range w.list {
-		if w.list[i].us < w.list[first].us {
+		if w.list[i].compare(w.list[first]) < 0 {
 			first = i
 		}
 	}
-	w.unlisted = max(w.unlisted, w.list[first].us+1)
+	w.bound = w.list[first]
+	w.sum(w.bound)
 	w.list = slices.Delete(w.list, first, first+1)
+}
+
+func (w *window) sum(p pos) {
+	if i, ok := w.bucket(p.us); ok {
+		w.sums[i] += p.hash
+	}
 }
 
 // take notes documents in any order.
@@ -81,69 +88,69 @@ func (w *window) take(places []pos) {
 	}
 }
 
-// compare looks for what a window has among the documents that the table has there. It forgets those that the
-// table does not have any more, and returns which documents it has, and the first ts of those that it lacks;
-// none is the last place's.
+// short is the part of a hash that a list in a token has.
+func short(hash uint64) uint64 { return hash & (1<<48 - 1) }
+
+// compare looks for what a window has among the documents that the table has there. It forgets those of the list
+// that the table does not have any more, and the sums that do not agree: they are counted anew. It returns which
+// documents the window has, and the first ts of those that it lacks; the last place's if there are none.
 func (w *window) compare(at []pos) (has func(pos) bool, lacks int64) {
-	hi, width, lacks := w.hi, w.width, w.hi.us
-	if w.whole() {
-		had := make(map[uint64]bool, len(w.list))
-		for _, p := range w.list {
-			had[p.hash] = true
-		}
-		w.sums, w.list = [parts + 1]uint64{}, w.list[:0]
-		for _, p := range at {
-			if p.compare(hi) > 0 {
-				continue
-			}
-			if had[p.hash] {
-				w.add(p)
-			} else {
-				lacks = min(lacks, p.us)
-			}
-		}
-		return func(p pos) bool { return p.compare(hi) <= 0 && had[p.hash] }, lacks
+	hi, bound, width := w.hi, w.bound, w.width
+	had := make(map[uint64]bool, len(w.list))
+	for _, p := range w.list {
+		had[short(p.hash)] = true
 	}
+	w.list = nil
+	lacks = hi.us
 	var sums [parts + 1]uint64
 	for _, p := range at {
-		if i, ok := w.bucket(p.us); ok && p.compare(hi) <= 0 {
+		i, ok := w.bucket(p.us)
+		switch {
+		case !ok || p.compare(hi) > 0:
+		case p.compare(bound) <= 0:
 			sums[i] += p.hash
+		case had[short(p.hash)]:
+			w.list = append(w.list, p)
+		default:
+			lacks = min(lacks, p.us)
 		}
 	}
 	var agree [parts + 1]bool
 	for i := range sums {
 		if agree[i] = sums[i] == w.sums[i]; !agree[i] {
-			w.sums[i] = 0 // it is counted anew
+			w.sums[i] = 0
 			lacks = min(lacks, max(hi.us/width-int64(i), 0)*width)
 		}
 	}
-	w.list, w.unlisted = nil, hi.us+1
 	return func(p pos) bool {
 		i := hi.us/width - p.us/width
-		return p.compare(hi) <= 0 && i >= 0 && i <= parts && agree[i]
+		switch {
+		case p.compare(hi) > 0 || i < 0 || i > parts:
+			return false
+		case p.compare(bound) <= 0:
+			return agree[i]
+		}
+		return had[short(p.hash)]
 	}, lacks
 }
 
-// appendTo appends the text of a window, which never has a colon: last place, width, and sums or a list.
+// appendTo appends the text of a window, which never has a colon: last place, width and list, and if there are
+// some, bound and sums.
 func (w *window) appendTo(b []byte) []byte {
-	b = strconv.AppendInt(b, w.hi.us, 16)
-	b = append(b, '.')
-	b = strconv.AppendInt(b, w.hi.n, 16)
-	b = append(b, '.')
-	b = strconv.AppendUint(b, w.hi.hash, 16)
-	b = append(b, '/')
-	b = strconv.AppendInt(b, w.width, 16)
-	if w.whole() {
-		b = append(b, "/l"...)
-		low := w.low()
-		for _, p := range w.list {
-			if p.us >= low {
-				b = append(b, '/')
-				b = strconv.AppendUint(b, p.hash, 16)
-			}
+	b = append(w.hi.appendTo(b), '/')
+	b = append(strconv.AppendInt(b, w.width, 16), '/')
+	low := w.low()
+	raw := make([]byte, 0, 6*listed)
+	for _, p := range w.list {
+		if h := p.hash; p.us >= low {
+			raw = append(raw, byte(h), byte(h>>8), byte(h>>16), byte(h>>24), byte(h>>32), byte(h>>40))
 		}
+	}
+	b = base64.RawURLEncoding.AppendEncode(b, raw)
+	if w.bound.us < low || w.bound == (pos{}) {
 		return b
 	}
+	b = w.bound.appendTo(append(b, '/'))
 	used := len(w.sums)
 	for used > 0 && w.sums[used-1] == 0 {
 		used--
@@ -157,7 +164,7 @@ func (w *window) appendTo(b []byte) []byte {
 
 func parseWindow(text string) (w window, ok bool) {
 	fields := strings.Split(text, "/")
-	if len(fields) < 2 || len(fields) > 3+listed {
+	if len(fields) < 3 || len(fields) > 4+len(w.sums) {
 		return w, false
 	}
 	if w.hi, ok = parsePos(fields[0]); !ok {
@@ -167,25 +174,23 @@ func parseWindow(text string) (w window, ok bool) {
 	if w.width, err = strconv.ParseInt(fields[1], 16, 64); err != nil || w.width < 1 {
 		return w, false
 	}
-	fields = fields[2:]
-	list := len(fields) > 0 && fields[0] == "l"
-	if list {
-		fields = fields[1:]
-	} else {
-		w.unlisted = w.hi.us + 1
-	}
-	if !list && len(fields) > len(w.sums) {
+	raw, err := base64.RawURLEncoding.DecodeString(fields[2])
+	if err != nil || len(raw)%6 != 0 || len(raw) > 6*listed {
 		return w, false
 	}
-	for i, f := range fields {
-		hash, err := strconv.ParseUint(f, 16, 64)
-		if err != nil {
+	for c := range slices.Chunk(raw, 6) {
+		h := uint64(c[0]) | uint64(c[1])<<8 | uint64(c[2])<<16 | uint64(c[3])<<24 | uint64(c[4])<<32 | uint64(c[5])<<40
+		w.list = append(w.list, pos{us: w.hi.us, hash: h}) // where it is, says the table
+	}
+	if len(fields) == 3 {
+		return w, true
+	}
+	if w.bound, ok = parsePos(fields[3]); !ok {
+		return w, false
+	}
+	for i, f := range fields[4:] {
+		if w.sums[i], err = strconv.ParseUint(f, 16, 64); err != nil {
 			return w, false
-		}
-		if list {
-			w.list = append(w.list, pos{us: w.hi.us, hash: hash}) // where it is says the table
-		} else {
-			w.sums[i] = hash
 		}
 	}
 	return w, true

@@ -22,7 +22,7 @@ func TestWindow(t *testing.T) {
 		w := window{width: int64(1 + rnd.IntN(50))}
 		var table []pos
 		us := int64(1 + rnd.IntN(1000))
-		for i := range rnd.IntN(120) {
+		for i := range rnd.IntN(300) {
 			us += int64(rnd.IntN(12))
 			table = append(table, pos{us: us, n: int64(i), hash: rnd.Uint64()})
 		}
@@ -37,7 +37,7 @@ func TestWindow(t *testing.T) {
 			w.add(p)
 		}
 		text := string(w.appendTo(nil))
-		require.LessOrEqual(t, len(text), 700)
+		require.LessOrEqual(t, len(text), 1200)
 		require.NotContains(t, text, ":")
 		back, ok := parseWindow(text)
 		require.True(t, ok, text)
@@ -59,11 +59,8 @@ func TestWindow(t *testing.T) {
 			require.True(t, has(p), "%v in %s", p, text)
 		}
 		require.Equal(t, back.hi, again.hi)
-		if again.whole() {
-			require.Equal(t, w.sums, again.sums, "as many as were delivered")
-		} else {
-			require.Equal(t, back.sums, again.sums)
-		}
+		require.Equal(t, back.sums, again.sums)
+		require.Len(t, again.list, len(back.list))
 
 		if w.hi.us == 0 {
 			continue
@@ -89,14 +86,14 @@ func TestWindowTrimmed(t *testing.T) {
 	has, lacks := w.compare(table[6:])
 	require.Equal(t, w.hi.us, lacks)
 	require.True(t, has(table[7]))
-	_, _ = w.compare(table[6:])
 	require.Len(t, w.list, 4)
 }
 
 func TestNoWindow(t *testing.T) {
 	for _, text := range []string{
-		"", "x", "/", "1.1.1", "1.1.1/0", "1.1.1/-1", "1.1/5", "1.1.1.1/5", "-1.1.1/5", "1.1.1/5/x", "1.1.1/5/l/x", "1.1.1/5/",
-		"1.1.1/5" + strings.Repeat("/1", parts+2), "1.1.1/5/l" + strings.Repeat("/1", listed+1), "fffffffffffffffff.1.1/5",
+		"", "x", "/", "//", "1.1.1", "1.1.1/5", "1.1.1/0/", "1.1.1/-1/", "1.1/5/", "1.1.1.1/5/", "-1.1.1/5/", "1.1.1/5/x", "1.1.1/5/AAAA",
+		"1.1.1/5/!", "1.1.1/5//x", "1.1.1/5//1.1.1/x", "1.1.1/5//1.1.1/", "1.1.1/5//1.1.1" + strings.Repeat("/1", parts+2),
+		"1.1.1/5/" + strings.Repeat("AAAAAAAA", listed+1), "fffffffffffffffff.1.1/5/",
 	} {
 		_, ok := parseWindow(text)
 		require.False(t, ok, "%q", text)

@@ -153,7 +153,7 @@ func readReply(in *bufio.Reader) (token uint64, rep reply, err error) {
 		return 0, rep, err
 	}
 	size := int64(binary.LittleEndian.Uint32(head[8:]))
-	if false {
+	if size > int64(maxReply) {
 		return 0, rep, fmt.Errorf("a reply of %d bytes, more than %d: this is no RethinkDB, or its documents are too large", size, maxReply)
 	}
 	// The buffer grows with what really comes: the header may lie.

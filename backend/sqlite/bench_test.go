@@ -190,8 +190,8 @@ func BenchmarkWake(b *testing.B) {
 	b.ReportMetric(disk(), "fsyncs/s")
 }
 
-// BenchmarkOtherProcess is the time until another process has heard an event, and this one its answer: two commits
-// and two looks. Pauses are between the events: at most 100 ms, after which the looks are slow.
+// BenchmarkOtherProcess is the time from Publish until another process has heard the event and said so: at once after
+// the event before, and after a pause in which the looks have become slow.
 func BenchmarkOtherProcess(b *testing.B) {
 	for _, pause := range []time.Duration{0, 2 * time.Second} {
 		b.Run(fmt.Sprintf("after=%v", pause), func(b *testing.B) {

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// A feed reads this many rows at once, or fewer if they are large. 64 are almost as fast.
+	// A feed reads this many rows at once, or fewer if they are large.
 	batchRows  = 256
 	batchBytes = 1 << 20
 )

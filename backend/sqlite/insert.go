@@ -38,8 +38,8 @@ func encode(events []event.Event, maxBytes int) ([]row, error) {
 	return rows, nil
 }
 
-// widths are the numbers of rows that one statement inserts. 64 rows in one take two thirds of the time of 64
-// statements (BenchmarkPublish); more bring no more.
+// widths are the numbers of rows that one statement inserts: 64 rows in one take about two thirds of the time of 64
+// statements, and 250 in one hardly less.
 var widths = [...]int{64, 8, 1}
 
 // An inserter has the prepared statements that change the table of a stream.

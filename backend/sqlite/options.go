@@ -20,7 +20,7 @@ const (
 	SyncFull Sync = "full"
 	// SyncNormal: handed to the operating system. It survives the end of the process, by kill -9 too, but the
 	// loss of power or a crash of the system takes what was accepted since the last checkpoint of the WAL. The
-	// file stays sound. About ten times as fast for events that are published one by one.
+	// file stays sound. Events that are published one by one are several times as fast.
 	SyncNormal Sync = "normal"
 )
 

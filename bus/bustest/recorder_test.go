@@ -16,10 +16,15 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The engines of these tests answer at once, or never.
-	patience, stubborn = 5*time.Second, time.Second
 	os.Setenv("EARSHOT_CUTS", "30")
 	goleak.VerifyTestMain(m)
+}
+
+// Hurry makes the suite less patient, until the test ends. Faulty engines answer at once, or never.
+func Hurry(t *testing.T) {
+	p, s := patience, stubborn
+	t.Cleanup(func() { patience, stubborn = p, s })
+	patience, stubborn = 5*time.Second, time.Second
 }
 
 // A Record is how a test of the suite has ended.

@@ -10,7 +10,7 @@ import (
 )
 
 // leaked ends the goroutines that a faulty engine has left.
-var leaked = make(chan struct{})
+var leaked chan struct{}
 
 var faultsOfEnd = []fault{
 	{
@@ -108,7 +108,8 @@ var faultsOfEnd = []fault{
 	{
 		name: "leaves goroutines", found: []string{"CloseLeavesNothing"},
 		spoil: oddly(odd{tail: func(ctx context.Context, b bus.Bus, t bus.Tail) (bus.Feed, error) {
-			go func() { <-leaked }()
+			end := leaked
+			go func() { <-end }()
 			return b.Tail(ctx, t)
 		}}),
 	},

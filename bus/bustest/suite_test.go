@@ -28,6 +28,7 @@ func oddly(o odd) func(b bus.Bus) bus.Bus {
 
 // The suite finds each of these faults, by the tests that are named for it.
 func TestRunFindsFaults(t *testing.T) {
+	leaked = make(chan struct{})
 	t.Cleanup(func() { close(leaked) })
 	var tries []try
 	for _, list := range [][]fault{faultsOfPublish, faultsOfForm, faultsOfTail, faultsOfResume, faultsOfEnd} {
@@ -49,6 +50,7 @@ type try struct {
 // found fails where a test has not found a fault. The tries run at once, many more than there are processors: most of
 // them wait for what does not come.
 func found(t *testing.T, tries []try) {
+	bustest.Hurry(t)
 	records := make([]chan bustest.Record, len(tries))
 	room := make(chan struct{}, 24)
 	for i, c := range tries {

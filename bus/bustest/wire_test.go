@@ -56,8 +56,8 @@ var kinds = []error{bus.ErrForeignToken, bus.ErrTooLarge, bus.ErrUnsupported, io
 func newWireBus(addr string) *wireBus {
 	b := &wireBus{
 		addr:   addr,
-		answer: 2 * time.Second,
-		beat:   4 * beatEvery,
+		answer: 5 * time.Second,
+		beat:   16 * beatEvery,
 		split:  bufio.ScanLines,
 		caps:   bus.Caps{Engine: "mem"},
 	}
