@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	cloud "github.com/earshot-go/earshot/event"
@@ -22,10 +21,11 @@ type sale struct {
 const (
 	saleName   = "order.paid"
 	saleSource = "/emitter/4f1c0a2b" // as an emitter makes them
+	saleNote   = "leave it at the door, or with the neighbours on the second floor, who are at home most of the time"
 )
 
 func newSale(n int) *sale {
-	return &sale{n, "2026-11-000417", "ada@example.org", 1995, strings.Repeat("leave it at the door. ", 5)}
+	return &sale{n, "2026-11-000417", "ada@example.org", 1995, saleNote}
 }
 
 // A side publishes, and measures how long it takes.

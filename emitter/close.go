@@ -16,22 +16,32 @@ import (
 //
 // It returns an *UnsentError if events are left that the engine has not accepted, an error that names the listener
 // if one has not returned, and nil otherwise. Called from a listener, with the context that this was given, it does
-// not wait for listeners. It is idempotent: a second call waits for the first one, and returns the same.
+// not wait for listeners. It is idempotent: a second call waits for the first one, or until its own ctx ends, and
+// returns the same.
 func (e *Emitter) Close(ctx context.Context) error {
-	if e.isInside(ctx) && e.closed.Load() {
+	e.book.mu.Lock()
+	first := !e.closed.Swap(true) // under the lock: nobody is registered after this
+	e.book.mu.Unlock()
+	if first {
+		e.closeErr = e.shut(ctx)
+		close(e.shutDown)
+		return e.closeErr
+	}
+	if e.isInside(ctx) {
 		return nil // whoever closes it waits for this listener
 	}
-	e.closeOnce.Do(func() { e.closeErr = e.shut(ctx) })
-	return e.closeErr
+	select {
+	case <-e.shutDown:
+		return e.closeErr
+	case <-ctx.Done():
+		return fmt.Errorf("emitter: close: another call of it is not done: %w", context.Cause(ctx))
+	}
 }
 
 // stopTime is how long Close waits for what it has stopped.
 const stopTime = 2 * time.Second
 
 func (e *Emitter) shut(ctx context.Context) error {
-	e.book.mu.Lock() // nobody is registered after this
-	e.closed.Store(true)
-	e.book.mu.Unlock()
 	e.book.shout() // so that Emit says ErrClosed
 	var unsent error
 	if e.link != nil {
@@ -88,7 +98,7 @@ func (e *Emitter) drain(ctx context.Context) error {
 		}
 	}
 	if l := ln.busy(); l != nil {
-		return fmt.Errorf("emitter: close: %d events wait for the listener %s of %q, which has not returned: %w", ln.depth(), l.site(), l.name, err)
+		return fmt.Errorf("emitter: close: %d events wait for the listener %s of %q, which has not returned: %w", ln.depth()-1, l.site(), l.name, err)
 	}
 	return fmt.Errorf("emitter: close: %w", err)
 }
@@ -98,9 +108,7 @@ func (ln *lane) abandon() {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
 	for w := range ln.waits {
-		if w != ln.hand {
-			w.answer(ErrClosed)
-		}
+		w.answer(ErrClosed)
 	}
 }
 

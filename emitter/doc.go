@@ -25,7 +25,7 @@
 // processes, and none within one either: a listener gets a copy. []byte travels as it is. A CloudEvent is what
 // is sent, so that programs without this package can take part.
 //
-// An emitter has one goroutine that sends, and one feed while somebody listens, whatever the number of listeners. It
+// An emitter has one goroutine that sends, and one feed while somebody listens to what is emitted, whatever the number of listeners. It
 // connects by itself, again and again if need be; what is emitted meanwhile waits in a buffer. An engine broadcasts:
 // every process that listens hears every event, and one that does not listen at that moment misses it, unless it asks
 // for the past with Options.From or [Emitter.Timeline]. To have each event worked on once, by one of many, is what a
@@ -66,8 +66,8 @@
 // # Loss
 //
 // Nothing is lost in silence. When a feed breaks, another one goes on behind the last event; what the engine does
-// not keep any more, or never kept, is a Gap. The first feed begins with the first listener: with Options.From the listener
-// that must not miss anything has to be the first. Over an engine without bus.Caps.Replay everything that is published
+// not keep any more, or never kept, is a Gap. The feed begins with the first listener of a name that is not the
+// emitter's own: with Options.From the listener that must not miss anything has to be the first of them. Over an engine without bus.Caps.Replay everything that is published
 // while a feed is away is lost, and a Gap says so. What the policies [DropOldest] and [DropNewest] or
 // [Emitter.Discard] drop is a Drop. [Emitter.Close] waits for the engine as long as its context lets it, and returns how many events
 // were not sent.

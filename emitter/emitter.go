@@ -75,8 +75,8 @@ type Emitter struct {
 	holds  bool                // a feed
 	last   <-chan earshot.Down // of the newest lane
 
-	closeOnce sync.Once
-	closeErr  error
+	shutDown chan struct{} // closed when Close is done
+	closeErr error         // set before that
 }
 
 const (
@@ -114,7 +114,7 @@ func New(opts *Options) *Emitter {
 	if o.Server == nil {
 		o.Server = earshot.Default()
 	}
-	e := &Emitter{queue: o.Queue, logger: o.Logger}
+	e := &Emitter{queue: o.Queue, logger: o.Logger, shutDown: make(chan struct{})}
 	e.ch = claim(o.Server, o.Name)
 	e.ctx, e.stop = context.WithCancel(exempt.From(context.Background(), e.ch.Channel))
 	e.book.init()

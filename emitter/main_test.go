@@ -235,7 +235,7 @@ func answer(t testing.TB, ch <-chan error, within time.Duration) error {
 	select {
 	case err := <-ch:
 		return err
-	case <-time.After(within):
+	case <-time.After(within + time.Millisecond):
 		require.Fail(t, "no answer", "within %v", within)
 		return nil
 	}

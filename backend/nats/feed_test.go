@@ -169,7 +169,7 @@ func TestMadeAnewWhileOpen(t *testing.T) {
 			begun := time.Now()
 			_, err = next(t, f)
 			require.ErrorIs(t, err, bus.ErrForeignToken)
-			require.Less(t, time.Since(begun), 2*time.Second)
+			require.Less(t, time.Since(begun), 5*time.Second, "the server says so, as a rule; else its silence does")
 			_, err = b.Tail(t.Context(), bus.Tail{From: bus.After(f.(bus.Positioned).Token())})
 			require.ErrorIs(t, err, bus.ErrForeignToken)
 		})

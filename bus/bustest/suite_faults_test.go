@@ -152,7 +152,7 @@ var faultsOfWire = []wireFault{
 		},
 	},
 	{
-		name: "opens feeds again by itself, at Now", found: []string{"NoLossAcrossCut", "CutDuringTail", "CutWhileIdle"},
+		name: "opens feeds again by itself, at Now", found: []string{"NoLossAcrossCut", "CutDuringTail"},
 		spoil: func(b *wireBus) bus.Bus {
 			return &odd{Bus: b, next: func(ctx context.Context, f *oddFeed) (bus.Delivery, error) {
 				for {

@@ -108,6 +108,9 @@ func (b *wireBus) Close(context.Context) error {
 
 // call connects, asks, and reads the first answer.
 func (b *wireBus) call(ctx context.Context, r request) (*wireConn, reply, error) {
+	if b.life.Err() != nil { // what is sent after Close might still be accepted
+		return nil, reply{}, bus.ErrClosed
+	}
 	ctx, cancel := b.within(ctx, b.answer)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", b.addr)

@@ -211,3 +211,17 @@ func TestOpenBus(t *testing.T) {
 		require.ErrorContains(t, err, says, address)
 	}
 }
+
+// A token of this stream's epoch that it cannot have written is none of its own.
+func TestTokenAhead(t *testing.T) {
+	b := newBus(t, membus.Options{})
+	require.NoError(t, b.Publish(ctx, numbered(1, 2)...))
+	d, err := open(t, b, bus.Tail{From: bus.Start}).Next(ctx)
+	require.NoError(t, err)
+	epoch := strings.TrimSuffix(string(d.Token), ":1")
+	open(t, b, bus.Tail{From: bus.After(bus.Token(epoch + ":2"))})
+	for _, position := range []string{":3", ":99", ":-1", ":", ":x", ":1.0"} {
+		_, err := b.Tail(ctx, bus.Tail{From: bus.After(bus.Token(epoch + position))})
+		require.ErrorIs(t, err, bus.ErrForeignToken, position)
+	}
+}

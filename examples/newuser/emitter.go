@@ -38,8 +38,7 @@ func openEmitter(url string, from bus.Position) (*emitter.Emitter, error) {
 	return emitter.Open(url, &emitter.Options{Name: "newuser", From: from})
 }
 
-// report logs what the emitter says about itself. It comes after the program's own listeners: the first one opens the
-// feed, and with Options.From a later one would miss what comes at once.
+// report logs what the emitter says about itself. Nobody receives events for that.
 func report(e *emitter.Emitter, log *log.Logger) error {
 	say := func(name, format string) error {
 		_, err := e.On(name, func(_ context.Context, ev emitter.Event) error {

@@ -115,13 +115,13 @@ func run(ctx context.Context, cfg config, stdout io.Writer, log *log.Logger) (er
 	}
 	defer func() { err = errors.Join(err, closeEmitter(e, cfg.grace)) }() // after the sites: they emit
 
+	if err := report(e, log); err != nil {
+		return err
+	}
 	if cfg.mails {
 		if err := errors.Join((&mailer{outbox}).listen(e), bookmark(cfg.resume).keep(e)); err != nil {
 			return err
 		}
-	}
-	if err := report(e, log); err != nil {
-		return err
 	}
 
 	page := tap.Handler(nil, &tap.Options{Panels: []panel.Panel{emitter.Panel(e)}})

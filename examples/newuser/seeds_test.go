@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -76,6 +77,7 @@ func (h *heard) own(t *testing.T, e *emitter.Emitter, names ...string) {
 func open(t *testing.T, url string, opts emitter.Options) *emitter.Emitter {
 	t.Helper()
 	opts.Server = earshot.NewServer(nil)
+	opts.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	e, err := emitter.Open(url, &opts)
 	require.NoError(t, err)
 	t.Cleanup(func() {

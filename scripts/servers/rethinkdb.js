@@ -1,5 +1,5 @@
 // A server that speaks RethinkDB's protocol, on loopback and in memory: node --no-deprecation rethinkdb.js PORT
-// It says "ready" when it listens. It is reqlite with three things put right.
+// It says "ready" when it listens. It is reqlite with four things put right.
 'use strict';
 
 const port = require('./lifetime.js').port();
@@ -14,10 +14,19 @@ net.Server.prototype.listen = function (port, listening) {
 	});
 };
 
-// The salt of its log-in has padding twice, which strict decoders refuse.
+// The salt of its log-in has padding twice, which strict decoders refuse. And a changefeed goes on for a
+// client that has gone, and costs at every write.
 const connection = require('reqlite/lib/connection.js').prototype;
 const read = connection.read;
 connection.read = function () {
+	if (!this.watched) {
+		this.watched = true;
+		this.connection.on('close', () => {
+			for (const query of Object.values(this.queries)) {
+				if (query.result && query.result.listener) query.stop();
+			}
+		});
+	}
 	this.salt = this.salt.replace(/=+$/, '==');
 	return read.call(this);
 };
