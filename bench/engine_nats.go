@@ -13,6 +13,7 @@ import (
 
 	"github.com/earshot-go/earshot/backend/nats"
 	earbus "github.com/earshot-go/earshot/bus"
+	cloud "github.com/earshot-go/earshot/event"
 )
 
 const natsChild = "EARSHOT_BENCH_NATS" // "port dir": this process is the server
@@ -44,9 +45,16 @@ func serveNATS(config string) error {
 	return err
 }
 
-type natsStation struct{ *child }
+type natsStation struct {
+	*child
+	ids bool // the client sends IDs too, as the emitter does, by which the server recognises copies
+}
 
-func openNATS() (station, error) {
+func openNATS() (station, error) { return startNATS(false) }
+
+func openNATSWithIDs() (station, error) { return startNATS(true) }
+
+func startNATS(ids bool) (station, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -59,7 +67,7 @@ func openNATS() (station, error) {
 	if err != nil {
 		return nil, err
 	}
-	return natsStation{c}, nil
+	return natsStation{c, ids}, nil
 }
 
 func (s natsStation) bus(stream string) (earbus.Bus, error) {
@@ -68,6 +76,7 @@ func (s natsStation) bus(stream string) (earbus.Bus, error) {
 
 type natsClient struct {
 	conn    *natsgo.Conn
+	ids     bool
 	js      jetstream.JetStream
 	stream  jetstream.Stream
 	subject string
@@ -79,7 +88,7 @@ func (s natsStation) client(stream string) (client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &natsClient{conn: conn, subject: stream + "." + saleName}
+	c := &natsClient{conn: conn, ids: s.ids, subject: stream + "." + saleName}
 	c.js, err = jetstream.New(conn, jetstream.WithPublishAsyncMaxPending(4096))
 	if err == nil {
 		c.stream, err = c.js.CreateStream(ctx, jetstream.StreamConfig{
@@ -93,16 +102,24 @@ func (s natsStation) client(stream string) (client, error) {
 	return c, nil
 }
 
+func (c *natsClient) message(text []byte) *natsgo.Msg {
+	m := &natsgo.Msg{Subject: c.subject, Data: text}
+	if c.ids {
+		m.Header = natsgo.Header{natsgo.MsgIdHdr: {saleSource + " " + cloud.NewID()}}
+	}
+	return m
+}
+
 func (c *natsClient) publish(texts [][]byte) error {
-	last := make([]jetstream.PubAckFuture, len(texts))
+	acks := make([]jetstream.PubAckFuture, len(texts))
 	for i, text := range texts {
 		var err error
-		if last[i], err = c.js.PublishAsync(c.subject, text); err != nil {
+		if acks[i], err = c.js.PublishMsgAsync(c.message(text)); err != nil {
 			return err
 		}
 	}
 	<-c.js.PublishAsyncComplete()
-	for _, f := range last {
+	for _, f := range acks {
 		select {
 		case <-f.Ok():
 		case err := <-f.Err():
@@ -113,7 +130,7 @@ func (c *natsClient) publish(texts [][]byte) error {
 }
 
 func (c *natsClient) send(text []byte) error {
-	_, err := c.js.Publish(ctx, c.subject, text)
+	_, err := c.js.PublishMsg(ctx, c.message(text))
 	return err
 }
 

@@ -38,7 +38,8 @@ type client interface {
 
 var engines = []engine{
 	{"SQLite", openSQLite, 10_000, "1000 rows in a transaction"},
-	{"NATS JetStream", openNATS, 20_000, "PublishAsync, no IDs"},
+	{"NATS JetStream", openNATS, 20_000, "PublishAsync without IDs: copies are not recognised"},
+	{"NATS JetStream, IDs", openNATSWithIDs, 20_000, "PublishAsync with IDs, as the emitter sends them"},
 	{"Redis", openRedis, 20_000, "XADD, 1000 in a pipeline"},
 	{"CouchDB", openCouchDB, 1024, "_bulk_docs, 512 at a time"},
 	{"RethinkDB", openRethinkDB, 1024, "Insert, 512 at a time, durability hard"},

@@ -66,7 +66,7 @@ func (e *Emitter) shut(ctx context.Context) error {
 
 	e.stop()
 	if stuck == nil && last != nil && !e.isInside(ctx) {
-		<-last
+		<-last.gone
 	}
 	e.ch.free()
 	var err error
@@ -86,6 +86,7 @@ func (e *Emitter) drain(ctx context.Context) error {
 	}
 	w := newWaiter()
 	ln.track(w)
+	waiting := ln.depth()
 	err := e.ch.SendContext(ctx, Event{Name: "(close)", to: &audience{wait: w}}) // a tap sees it too
 	if err == nil {
 		select {
@@ -98,7 +99,7 @@ func (e *Emitter) drain(ctx context.Context) error {
 		}
 	}
 	if l := ln.busy(); l != nil {
-		return fmt.Errorf("emitter: close: %d events wait for the listener %s of %q, which has not returned: %w", ln.depth()-1, l.site(), l.name, err)
+		return fmt.Errorf("emitter: close: %d events wait for the listener %s of %q, which has not returned: %w", waiting, l.site(), l.name, err)
 	}
 	return fmt.Errorf("emitter: close: %w", err)
 }

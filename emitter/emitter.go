@@ -72,8 +72,8 @@ type Emitter struct {
 
 	// Guarded by book.mu.
 	retire *time.Timer
-	holds  bool                // a feed
-	last   <-chan earshot.Down // of the newest lane
+	holds  bool  // a feed
+	last   *lane // the newest
 
 	shutDown chan struct{} // closed when Close is done
 	closeErr error         // set before that

@@ -19,8 +19,8 @@ import (
 type lane struct {
 	e      *Emitter
 	ref    earshot.Ref
-	before <-chan earshot.Down // closed when the lane before this one has called its last listener
-	gone   <-chan earshot.Down // closed when this one has
+	before atomic.Pointer[lane] // the one that has to call its last listener first
+	gone   <-chan earshot.Down  // closed when this one has
 
 	now  atomic.Pointer[listener] // the one that was called last
 	hold atomic.Int64             // how many events of a batch are in hand
@@ -57,7 +57,12 @@ func (e *Emitter) startLocked() error {
 	if ln := e.lane.Load(); ln != nil && !ln.dead() {
 		return nil
 	}
-	ln := &lane{e: e, before: e.last, waits: map[*waiter]struct{}{}}
+	ln := &lane{e: e, waits: map[*waiter]struct{}{}}
+	last := e.last
+	for last != nil && last.ended() { // it may have had nothing to do while the one before it still has
+		last = last.before.Load()
+	}
+	ln.before.Store(last)
 	ref, err := e.ch.HandleBatch(context.Background(), ln.handle, &earshot.SpawnOptions{
 		Name:     e.name,
 		Capacity: e.queue,
@@ -69,7 +74,7 @@ func (e *Emitter) startLocked() error {
 	}
 	ln.ref = ref
 	ln.gone = e.ch.srv.Monitor(ref)
-	e.last = ln.gone
+	e.last = ln
 	e.lane.Store(ln)
 	e.own.Store(1)
 	return nil
@@ -79,9 +84,11 @@ func (e *Emitter) startLocked() error {
 func (ln *lane) dead() bool {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
-	if ln.over {
-		return false
-	}
+	return !ln.over && ln.ended()
+}
+
+// ended reports that the lane calls no listener any more.
+func (ln *lane) ended() bool {
 	select {
 	case <-ln.gone:
 		return true
@@ -155,9 +162,9 @@ func (e *Emitter) holdLocked(hold bool) {
 
 // handle calls the listeners of some events.
 func (ln *lane) handle(_ context.Context, b earshot.Batch[Event]) error {
-	if ln.before != nil {
-		<-ln.before
-		ln.before = nil
+	if before := ln.before.Load(); before != nil {
+		<-before.gone
+		ln.before.Store(nil)
 	}
 	ln.hold.Store(int64(len(b.Events)))
 	defer ln.hold.Store(0)
@@ -284,7 +291,13 @@ func (ln *lane) depth() int {
 
 // busy returns the listener that is at work, if one is.
 func (ln *lane) busy() *listener {
-	if ln == nil || ln.hold.Load() == 0 {
+	if ln == nil {
+		return nil
+	}
+	if before := ln.before.Load(); before != nil && ln.hold.Load() == 0 {
+		return before.busy()
+	}
+	if ln.hold.Load() == 0 {
 		return nil
 	}
 	return ln.now.Load()

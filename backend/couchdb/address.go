@@ -2,15 +2,15 @@ package couchdb
 
 import (
 	"errors"
+	"flag"
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/earshot-go/earshot/bus"
 )
 
 // An address is a URL and the options, with the defaults filled in.
@@ -22,26 +22,6 @@ type address struct {
 
 // nameOfDB is CouchDB's rule for the names of databases.
 var nameOfDB = regexp.MustCompile(`^[a-z][a-z0-9_$()+/-]*$`)
-
-var settings = map[string]func(o *BusOptions, value string) error{
-	"max_bytes": func(o *BusOptions, value string) (err error) {
-		o.MaxBytes, err = strconv.Atoi(value)
-		if err == nil && o.MaxBytes <= 0 {
-			err = errors.New("it has to be more than 0")
-		}
-		return err
-	},
-	"timeout":   func(o *BusOptions, value string) error { return duration(&o.Timeout, value) },
-	"heartbeat": func(o *BusOptions, value string) error { return duration(&o.Heartbeat, value) },
-}
-
-func duration(to *time.Duration, value string) (err error) {
-	*to, err = time.ParseDuration(value)
-	if err == nil && *to < time.Millisecond {
-		err = errors.New("it has to be 1ms at least")
-	}
-	return err
-}
 
 // parse reads a URL. Its errors have nothing of it but what cannot be secret.
 func parse(text string, o BusOptions) (address, error) {
@@ -68,16 +48,17 @@ func parse(text string, o BusOptions) (address, error) {
 	if err != nil {
 		return address{}, errors.New("the query, after the question mark, is none")
 	}
-	for key, values := range query {
-		set := settings[key]
-		if set == nil {
-			return address{}, fmt.Errorf("the query has %q: known are %s", key, strings.Join(slices.Sorted(maps.Keys(settings)), ", "))
-		}
-		if err := set(&a.BusOptions, values[0]); err != nil {
-			return address{}, fmt.Errorf("%s=%q: %w", key, values[0], err)
-		}
+	fs := flag.NewFlagSet("couchdb", flag.ContinueOnError)
+	fs.IntVar(&a.MaxBytes, "maxbytes", a.MaxBytes, "")
+	fs.DurationVar(&a.Timeout, "timeout", a.Timeout, "")
+	fs.DurationVar(&a.Heartbeat, "heartbeat", a.Heartbeat, "")
+	if err := bus.ReadQuery(fs, query); err != nil {
+		return address{}, err
 	}
 	a.defaults()
+	if a.MaxBytes < 0 || a.Timeout < time.Millisecond || a.Heartbeat < time.Millisecond {
+		return address{}, fmt.Errorf("maxbytes %d, timeout %v and heartbeat %v: no size is negative, and no time shorter than 1ms", a.MaxBytes, a.Timeout, a.Heartbeat)
+	}
 
 	// The name of a database may contain a slash, which is then written as %2F.
 	prefix := strings.Trim(u.EscapedPath(), "/")
@@ -102,13 +83,13 @@ func (a *address) defaults() {
 	if a.DB == "" {
 		a.DB = defaultDB
 	}
-	if a.MaxBytes <= 0 {
+	if a.MaxBytes == 0 {
 		a.MaxBytes = defaultMaxBytes
 	}
-	if a.Timeout <= 0 {
+	if a.Timeout == 0 {
 		a.Timeout = defaultTimeout
 	}
-	if a.Heartbeat <= 0 {
+	if a.Heartbeat == 0 {
 		a.Heartbeat = defaultHeartbeat
 	}
 }

@@ -11,19 +11,19 @@ import (
 
 func TestOpenRefusesMistakes(t *testing.T) {
 	for url, want := range map[string]string{
-		"couchdb:///db":                               "host is missing",
-		"couchdb:db":                                  "host is missing",
-		"http://h/db":                                 "scheme",
-		"couchdb://h/Shop":                            "no name of a database",
-		"couchdb://h/_users":                          "no name of a database",
-		"couchdb://h/db?colour=red":                   "known are heartbeat, max_bytes, timeout",
-		"couchdb://h/db?max_bytes=-1":                 "more than 0",
-		"couchdb://h/db?timeout=soon":                 "timeout",
-		"couchdb://h/db?heartbeat=0s":                 "1ms",
-		"couchdb://u:wr0ng-secret@h:port/db":          "no URL",
-		"couchdb://u:wr0ng-secret@h/db?x=1":           "known are",
-		"couchdb://u:wr0ng-secret@h/db?timeout=%zz":   "query",
-		"couchdb://u:wr0ng-secret@h/db?max_bytes=1;2": "query",
+		"couchdb:///db":                              "host is missing",
+		"couchdb:db":                                 "host is missing",
+		"http://h/db":                                "scheme",
+		"couchdb://h/Shop":                           "no name of a database",
+		"couchdb://h/_users":                         "no name of a database",
+		"couchdb://h/db?colour=red":                  "there are heartbeat, maxbytes, timeout",
+		"couchdb://h/db?maxbytes=-1":                 "no size is negative",
+		"couchdb://h/db?timeout=soon":                "timeout",
+		"couchdb://h/db?heartbeat=-1s":               "1ms",
+		"couchdb://u:wr0ng-secret@h:port/db":         "no URL",
+		"couchdb://u:wr0ng-secret@h/db?x=1":          "there are",
+		"couchdb://u:wr0ng-secret@h/db?timeout=%zz":  "query",
+		"couchdb://u:wr0ng-secret@h/db?maxbytes=1;2": "query",
 	} {
 		_, err := couchdb.OpenBus(url, nil)
 		require.ErrorContains(t, err, want, url)
@@ -34,14 +34,14 @@ func TestOpenRefusesMistakes(t *testing.T) {
 func TestOpen(t *testing.T) {
 	for url, want := range map[string]string{
 		"couchdb://h": "couchdb://h",
-		"couchdbs://u:wr0ng-secret@h:1/a/b%2Fc?max_bytes=77": "couchdbs://u:xxxxx@h:1/a/b%2Fc?max_bytes=77",
+		"couchdbs://u:wr0ng-secret@h:1/a/b%2Fc?maxbytes=77": "couchdbs://u:xxxxx@h:1/a/b%2Fc?maxbytes=77",
 	} {
 		b, err := bus.Open(url)
 		require.NoError(t, err)
 		require.Equal(t, want, b.(*couchdb.Bus).String())
 		require.NoError(t, b.Close(t.Context()))
 	}
-	b, err := couchdb.OpenBus("couchdb://h?max_bytes=5", &couchdb.BusOptions{DB: "db", MaxBytes: 7})
+	b, err := couchdb.OpenBus("couchdb://h?maxbytes=5", &couchdb.BusOptions{DB: "db", MaxBytes: 7})
 	require.NoError(t, err)
 	require.Equal(t, 5, b.Caps().MaxBytes)
 	require.NoError(t, b.Close(t.Context()))

@@ -71,7 +71,7 @@ type Bus struct {
 
 // OpenBus returns the bus of a database, and does not connect to it. The URL is couchdb://user:password@host:port/db, or
 // couchdbs:// for HTTPS; default ports are 5984 and 6984. Segments of the path before the last one are where the server
-// is to be found behind a proxy. What BusOptions has can be said in the query: max_bytes, timeout, heartbeat; the last
+// is to be found behind a proxy. What BusOptions has can be said in the query: maxbytes, timeout, heartbeat; the last
 // two as in "500ms". Proxies are those of the environment, as for every HTTP client in Go.
 //
 // Errors are mistakes in the URL and the options.

@@ -1,17 +1,16 @@
 package nats
 
 import (
+	"flag"
 	"fmt"
 	"math"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	natsgo "github.com/nats-io/nats.go"
-
 	"github.com/earshot-go/earshot/bus"
+	natsgo "github.com/nats-io/nats.go"
 )
 
 // BusOptions say how a bus uses its server. What the query of the URL says goes before them.
@@ -91,10 +90,8 @@ func settings(text string, o *BusOptions) (BusOptions, address, error) {
 	if err != nil {
 		return s, a, fmt.Errorf("nats: open %s: the query is not of the form key=value&key=value", a.shown)
 	}
-	for key, values := range query {
-		if err := s.set(key, values[len(values)-1]); err != nil {
-			return s, a, fmt.Errorf("nats: open %s: %w", a.shown, err)
-		}
+	if err := bus.ReadQuery(s.flags(), query); err != nil {
+		return s, a, fmt.Errorf("nats: open %s: %w", a.shown, err)
 	}
 	if err := s.complete(); err != nil {
 		return s, a, fmt.Errorf("nats: open %s: %w", a.shown, err)
@@ -102,51 +99,33 @@ func settings(text string, o *BusOptions) (BusOptions, address, error) {
 	return s, a, nil
 }
 
-const keys = "atomic, creds, duplicates, keep, keepbytes, keepfor, maxbytes, mode, prefix, replicas, storage, stream"
-
-func (o *BusOptions) set(key, value string) (err error) {
-	var n int64
-	switch key {
-	case "stream":
-		o.Stream = value
-	case "prefix":
-		o.Prefix = value
-	case "creds":
-		o.Credentials = value
-	case "mode":
-		o.Core, err = choice(value, "jetstream", "core")
-	case "storage":
-		o.Memory, err = choice(value, "file", "memory")
-	case "atomic":
-		o.Atomic, err = strconv.ParseBool(value)
-	case "replicas":
-		n, err = strconv.ParseInt(value, 10, 16)
-		o.Replicas = int(n)
-	case "keep":
-		o.Keep, err = strconv.ParseInt(value, 10, 64)
-	case "keepbytes":
-		o.KeepBytes, err = strconv.ParseInt(value, 10, 64)
-	case "maxbytes":
-		n, err = strconv.ParseInt(value, 10, 32)
-		o.MaxBytes = int(n)
-	case "keepfor":
-		o.KeepFor, err = time.ParseDuration(value)
-	case "duplicates":
-		o.Duplicates, err = time.ParseDuration(value)
-	default:
-		return fmt.Errorf("unknown key %q in the query: there are %s", key, keys)
-	}
-	if err != nil {
-		return fmt.Errorf("%s=%s: %w", key, value, err)
-	}
-	return nil
+// flags are what the query of a URL may say.
+func (o *BusOptions) flags() *flag.FlagSet {
+	fs := flag.NewFlagSet("nats", flag.ContinueOnError)
+	fs.StringVar(&o.Stream, "stream", o.Stream, "")
+	fs.StringVar(&o.Prefix, "prefix", o.Prefix, "")
+	fs.StringVar(&o.Credentials, "creds", o.Credentials, "")
+	fs.Func("mode", "", choice(&o.Core, "jetstream", "core"))
+	fs.Func("storage", "", choice(&o.Memory, "file", "memory"))
+	fs.BoolVar(&o.Atomic, "atomic", o.Atomic, "")
+	fs.IntVar(&o.Replicas, "replicas", o.Replicas, "")
+	fs.Int64Var(&o.Keep, "keep", o.Keep, "")
+	fs.Int64Var(&o.KeepBytes, "keepbytes", o.KeepBytes, "")
+	fs.IntVar(&o.MaxBytes, "maxbytes", o.MaxBytes, "")
+	fs.DurationVar(&o.KeepFor, "keepfor", o.KeepFor, "")
+	fs.DurationVar(&o.Duplicates, "duplicates", o.Duplicates, "")
+	return fs
 }
 
-func choice(value, no, yes string) (bool, error) {
-	if value != no && value != yes {
-		return false, fmt.Errorf("there are %s and %s", no, yes)
+// choice is the function of a flag that has two values.
+func choice(to *bool, no, yes string) func(string) error {
+	return func(value string) error {
+		if value != no && value != yes {
+			return fmt.Errorf("there are %s and %s", no, yes)
+		}
+		*to = value == yes
+		return nil
 	}
-	return value == yes, nil
 }
 
 func (o *BusOptions) complete() error {

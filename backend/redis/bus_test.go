@@ -74,14 +74,14 @@ func TestOpenBus(t *testing.T) {
 		require.NoError(t, b.Close(t.Context()))
 	}
 	for url, want := range map[string]string{
-		"redis://:s3cret@h/?steam=x":     `unknown "steam" in the query: it may have keep, keepfor, maxbytes, stream`,
+		"redis://:s3cret@h/?steam=x":     `unknown key "steam" in the query: there are keep, keepfor, maxbytes, stream`,
 		"redis://:s3cret@h/x":            "number of a database",
 		"redis://:s3cret@h/?keep=many":   "keep=many",
 		"redis://:s3cret@h/?keepfor=-1":  "keepfor=-1",
 		"redis://:s3cret@h:x/":           "not a URL",
 		"redis://:s3cret@h/?keepfor=1us": "a millisecond or more",
 		"redis+unix://h/run/r.sock":      "three slashes",
-		"redis://h/?db=1":                `unknown "db"`,
+		"redis://h/?db=1":                `unknown key "db"`,
 	} {
 		_, err := bus.Open(url)
 		require.ErrorContains(t, err, want, url)

@@ -3,11 +3,11 @@ package redis
 import (
 	"crypto/tls"
 	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"net"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,9 +46,6 @@ type address struct {
 	shown          string      // a URL without the password
 }
 
-// queryKeys are what a URL's query may have, and db for a socket, whose path is taken.
-var queryKeys = []string{"keep", "keepfor", "maxbytes", "stream"}
-
 // settings reads a URL and options.
 func settings(text string, opts *BusOptions) (BusOptions, address, error) {
 	var o BusOptions
@@ -70,10 +67,13 @@ func settings(text string, opts *BusOptions) (BusOptions, address, error) {
 	if err != nil {
 		return fault("%w", err)
 	}
-	for key, values := range query {
-		if err := o.set(key, values[len(values)-1]); err != nil {
-			return fault("%w", err)
-		}
+	fs := flag.NewFlagSet("redis", flag.ContinueOnError)
+	fs.StringVar(&o.Stream, "stream", o.Stream, "")
+	fs.IntVar(&o.Keep, "keep", o.Keep, "")
+	fs.DurationVar(&o.KeepFor, "keepfor", o.KeepFor, "")
+	fs.IntVar(&o.MaxBytes, "maxbytes", o.MaxBytes, "")
+	if err := bus.ReadQuery(fs, query); err != nil {
+		return fault("%w", err)
 	}
 	if err := o.complete(); err != nil {
 		return fault("%w", err)
@@ -125,27 +125,6 @@ func locate(u *url.URL, query url.Values, config *tls.Config) (address, error) {
 		a.db = int(n)
 	}
 	return a, nil
-}
-
-// set takes one value of a URL's query.
-func (o *BusOptions) set(key, value string) (err error) {
-	switch key {
-	case "stream":
-		o.Stream = value
-	case "keep":
-		o.Keep, err = strconv.Atoi(value)
-	case "keepfor":
-		o.KeepFor, err = time.ParseDuration(value)
-	case "maxbytes":
-		o.MaxBytes, err = strconv.Atoi(value)
-	default:
-		known := slices.Concat(queryKeys, []string{"db with redis+unix"})
-		return fmt.Errorf("unknown %q in the query: it may have %s", key, strings.Join(known, ", "))
-	}
-	if err != nil {
-		return fmt.Errorf("%s=%s in the query: it has to be like keep=100000, keepfor=24h, maxbytes=65536", key, value)
-	}
-	return nil
 }
 
 // complete puts defaults for what is not said, and refuses what cannot be.

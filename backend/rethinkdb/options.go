@@ -1,15 +1,16 @@
 package rethinkdb
 
 import (
+	"flag"
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/earshot-go/earshot/bus"
 )
 
 // BusOptions say which table a bus has and what is kept there. Nil means the defaults. What the URL says stands
@@ -85,8 +86,8 @@ func parse(address string, opts *BusOptions) (c config, err error) {
 	if err != nil {
 		return c, fmt.Errorf("rethinkdb: the query of the URL cannot be read: %q", u.RawQuery)
 	}
-	if err := c.query(q); err != nil {
-		return c, err
+	if err := bus.ReadQuery(c.flags(), q); err != nil {
+		return c, fmt.Errorf("rethinkdb: open %s: %w", bus.Redact(address), err)
 	}
 	if err := c.check(); err != nil {
 		return c, err
@@ -95,29 +96,19 @@ func parse(address string, opts *BusOptions) (c config, err error) {
 	return c, nil
 }
 
-func (c *config) query(q url.Values) error {
-	known := map[string]func(string) error{
-		"persist": func(v string) error {
-			persist, err := strconv.ParseBool(v)
-			c.NoPersist = !persist
-			return err
-		},
-		"keep":     func(v string) (err error) { c.Keep, err = strconv.Atoi(v); return err },
-		"keepfor":  func(v string) (err error) { c.KeepFor, err = time.ParseDuration(v); return err },
-		"overlap":  func(v string) (err error) { c.Overlap, err = time.ParseDuration(v); return err },
-		"maxbytes": func(v string) (err error) { c.MaxBytes, err = strconv.Atoi(v); return err },
-	}
-	for name, values := range q {
-		set := known[name]
-		if set == nil {
-			return fmt.Errorf("rethinkdb: the URL has %q, which is none of %s",
-				name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
-		}
-		if err := set(values[len(values)-1]); err != nil {
-			return fmt.Errorf("rethinkdb: the URL has %s=%q: %w", name, values[len(values)-1], err)
-		}
-	}
-	return nil
+// flags are what the query of a URL may say.
+func (c *config) flags() *flag.FlagSet {
+	fs := flag.NewFlagSet("rethinkdb", flag.ContinueOnError)
+	fs.BoolFunc("persist", "", func(value string) error {
+		persist, err := strconv.ParseBool(value)
+		c.NoPersist = !persist
+		return err
+	})
+	fs.IntVar(&c.Keep, "keep", c.Keep, "")
+	fs.DurationVar(&c.KeepFor, "keepfor", c.KeepFor, "")
+	fs.DurationVar(&c.Overlap, "overlap", c.Overlap, "")
+	fs.IntVar(&c.MaxBytes, "maxbytes", c.MaxBytes, "")
+	return fs
 }
 
 func (c *config) check() error {

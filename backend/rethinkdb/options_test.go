@@ -40,7 +40,7 @@ func TestOpenMistakes(t *testing.T) {
 		"rethinkdb:x":                           "this is no URL like",
 		"rethinkdb://":                          "this is no URL like",
 		"rethinkdb://h/a/b/c":                   "more than /db/table",
-		"rethinkdb://h?colour=red":              "none of keep, keepfor, maxbytes, overlap, persist",
+		"rethinkdb://h?colour=red":              "there are keep, keepfor, maxbytes, overlap, persist",
 		"rethinkdb://h?keep=many":               `keep="many"`,
 		"rethinkdb://h?keep=-1":                 "negative",
 		"rethinkdb://h?keepfor=1":               "keepfor",

@@ -2,14 +2,15 @@ package sqlite
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"net/url"
 	"path/filepath"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/earshot-go/earshot/bus"
 )
 
 // Sync says when a commit is safe.
@@ -58,11 +59,8 @@ const (
 	largest = 64 << 20
 )
 
-var (
-	// Small letters, because names of tables do not tell them from capitals.
-	streamName = regexp.MustCompile(`^[a-z0-9._-]{1,64}$`)
-	queryKeys  = []string{"stream", "keep", "keepfor", "maxbytes", "sync"}
-)
+// Small letters, because names of tables do not tell them from capitals.
+var streamName = regexp.MustCompile(`^[a-z0-9._-]{1,64}$`)
 
 // parseURL returns the absolute path of the file and the options that the address and opts make together.
 func parseURL(address string, opts *BusOptions) (path string, o BusOptions, err error) {
@@ -84,16 +82,14 @@ func parseURL(address string, opts *BusOptions) (path string, o BusOptions, err 
 	if err != nil {
 		return "", o, fmt.Errorf("sqlite: the query of %q: %w", address, err)
 	}
-	for key, values := range query {
-		if !slices.Contains(queryKeys, key) {
-			return "", o, fmt.Errorf("sqlite: %q in %q is not known here; there are %s", key, address, strings.Join(queryKeys, ", "))
-		}
-		if len(values) != 1 {
-			return "", o, fmt.Errorf("sqlite: %s is in %q more than once", key, address)
-		}
-		if err := o.set(key, values[0]); err != nil {
-			return "", o, fmt.Errorf("sqlite: %s=%s in %q: %w", key, values[0], address, err)
-		}
+	fs := flag.NewFlagSet("sqlite", flag.ContinueOnError)
+	fs.StringVar(&o.Stream, "stream", o.Stream, "")
+	fs.Int64Var(&o.Keep, "keep", o.Keep, "")
+	fs.DurationVar(&o.KeepFor, "keepfor", o.KeepFor, "")
+	fs.IntVar(&o.MaxBytes, "maxbytes", o.MaxBytes, "")
+	fs.StringVar((*string)(&o.Sync), "sync", string(o.Sync), "")
+	if err := bus.ReadQuery(fs, query); err != nil {
+		return "", o, fmt.Errorf("sqlite: open %q: %w", address, err)
 	}
 	return path, o, o.check()
 }
@@ -126,28 +122,6 @@ func urlPath(u *url.URL) (string, error) {
 		return "", fmt.Errorf("sqlite: the path in %q: %w", u, err)
 	}
 	return abs, nil
-}
-
-func (o *BusOptions) set(key, value string) (err error) {
-	switch key {
-	case "stream":
-		o.Stream = value
-		if value == "" {
-			err = errors.New("a stream needs a name")
-		}
-	case "keep":
-		o.Keep, err = strconv.ParseInt(value, 10, 64)
-	case "keepfor":
-		o.KeepFor, err = time.ParseDuration(value)
-	case "maxbytes":
-		o.MaxBytes, err = strconv.Atoi(value)
-	case "sync":
-		o.Sync = Sync(value)
-		if value == "" {
-			err = errors.New("it is full or normal")
-		}
-	}
-	return err
 }
 
 // check fills in the defaults.
