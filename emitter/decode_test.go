@@ -127,7 +127,8 @@ func TestMemoryPassesTheValueItself(t *testing.T) {
 		require.Same(t, u, plain)
 		require.Same(t, u, typed)
 		require.Nil(t, received)
-		require.NoError(t, e.EmitWait(t.Context(), "a", make(chan int)), "in memory anything is data")
+		on(t, e, "b", func(_ context.Context, ev emitter.Event) error { return ev.Decode(new(chan int)) })
+		require.NoError(t, e.EmitWait(t.Context(), "b", make(chan int)), "in memory anything is data")
 	})
 }
 

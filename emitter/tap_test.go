@@ -70,6 +70,7 @@ func TestTapOverABus(t *testing.T) {
 		ready(t, e)
 		emit(t, e, "a", 1)
 		emit(t, e, "other", 1)
+		synctest.Wait()
 		foreign(t, b, "foreign", "")
 		require.Equal(t, []string{"a", "other", "foreign"}, taken(t, tap))
 		require.Equal(t, []string{"a:1"}, heard.take())
