@@ -29,7 +29,8 @@ type Bus interface {
 	// Without events it asks whether the engine would accept some: nil means yes.
 	//
 	// Errors: ErrDisconnected, ErrDenied, ErrTooLarge (nothing was accepted), ErrUnsupported, ErrClosed, the
-	// cause of ctx, or what the engine said; an event that is not valid is refused before anything is sent.
+	// cause of ctx, or what the engine said, when its disk is full for example; an event that is not valid is
+	// refused before anything is sent.
 	Publish(ctx context.Context, events ...event.Event) error
 
 	// Tail opens a feed. It blocks until the engine has it open: of events published after Tail has returned
@@ -55,10 +56,12 @@ type Tail struct {
 }
 
 // A Feed is a reading of a stream from one position on. Events come at least once; a second copy has the same
-// ID. Next is called by one goroutine at a time, Close by any.
+// source and ID, and comes only after trouble: on a quiet wire, and from a token in undisturbed times, nothing is
+// repeated. Next is called by one goroutine at a time, Close by any.
 type Feed interface {
-	// Next waits for the next event. A *GapError says that events are missing here, and the feed goes on:
-	// call Next again. After any other error the feed is of no more use: close it.
+	// Next waits for the next event. A *GapError says that events are missing here (never where none are), and
+	// the feed goes on: call Next again. After any other error, the end of ctx among them, the feed is of no more
+	// use: close it.
 	//
 	// Errors: ErrDisconnected, within some seconds also when the wire is silent but dead; ErrForeignToken if
 	// the stream was made anew while the feed was open; ErrClosed after Close, which ends a Next that waits;
@@ -71,7 +74,8 @@ type Feed interface {
 // A Positioned feed knows where it stands before its first delivery. All feeds of an engine with Caps.Replay
 // are.
 type Positioned interface {
-	// Token returns the position after the event that Next returned last, or the one at which the feed began.
+	// Token returns the position after the event that Next returned last, or the one at which the feed began. It
+	// does not move over a gap until an event has come.
 	Token() Token
 }
 
@@ -91,7 +95,7 @@ type Caps struct {
 	Durable      bool   // what was accepted is still there after the server was killed and started again
 	Replay       bool   // Start, At, After and Past work: the engine keeps what it has accepted, for a while
 	Ordered      bool   // events that one Bus publishes arrive everywhere in that order
-	Dedupe       bool   // an ID that is published again within a minute is kept once
+	Dedupe       bool   // an event that is published again, with its source and ID, within a minute is kept once
 	MultiProcess bool   // other processes can open the same stream
 	MaxBytes     int    // an event whose JSON is longer is ErrTooLarge; 0: no limit
 	Note         string // what an operator has to know, in a sentence or two: "power loss may take the last second"

@@ -293,12 +293,6 @@ func via(t testing.TB, address, host string) string {
 	return u.String()
 }
 
-func within(t testing.TB, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // next returns what a feed has within some seconds.
 func next(t testing.TB, f bus.Feed) (bus.Delivery, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)

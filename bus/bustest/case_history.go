@@ -50,7 +50,7 @@ func (r *reader) read(ctx context.Context, stop func(r *reader) bool) error {
 func (r *reader) piece(ctx context.Context, stop func(r *reader) bool) error {
 	f, err := r.bus.Tail(ctx, bus.Tail{From: r.at})
 	if err != nil {
-		return fmt.Errorf("Tail from %v: %w", r.at, err)
+		return fmt.Errorf("tail from %v: %w", r.at, err)
 	}
 	defer f.Close()
 	r.opened++
@@ -86,7 +86,7 @@ func (r *reader) next(ctx context.Context, f bus.Feed, stop func(r *reader) bool
 		return nil, nil // nothing for a second: open another feed, or stop
 	}
 	if err != nil {
-		return nil, fmt.Errorf("Next after %v: %w", r.at, err)
+		return nil, fmt.Errorf("next after %v: %w", r.at, err)
 	}
 	return &d, nil
 }

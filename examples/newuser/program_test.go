@@ -51,7 +51,7 @@ func start(t *testing.T, args ...string) *program {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	p := &program{cmd: exec.Command(self, args...), ended: make(chan struct{}), fresh: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), asProgram+"=1", "GORACE=halt_on_error=1 exitcode=66")
+	p.cmd.Env = append(os.Environ(), asProgram+"=1", "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0")
 	p.input, err = p.cmd.StdinPipe()
 	require.NoError(t, err)
 	out, in, err := os.Pipe()
