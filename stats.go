@@ -101,6 +101,21 @@ func (s *Server) Subscriptions() iter.Seq[SubscriptionStats] {
 	}
 }
 
+// Subscription returns the counters of one subscription. It reports false for one that has ended, and for a Ref that
+// is zero or another server's.
+func (s *Server) Subscription(ref Ref) (SubscriptionStats, bool) {
+	sub := ref.sub
+	if sub == nil || sub.box.srv != s {
+		return SubscriptionStats{}, false
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	if sub.reason != nil {
+		return SubscriptionStats{}, false
+	}
+	return sub.statsLocked(), true
+}
+
 // Stats returns the mailbox's counters.
 func (m *Mailbox[E]) Stats() MailboxStats { return m.in.stats() }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/earshot-go/earshot/backend/rethinkdb"
 	earbus "github.com/earshot-go/earshot/bus"
+	cloud "github.com/earshot-go/earshot/event"
 )
 
 type rethinkStation struct {
@@ -82,12 +83,15 @@ func (s *rethinkStation) client(stream string) (client, error) {
 	return c, nil
 }
 
-// docs are events as a program that keeps them for others would write them.
+// docs are events as documents with the members that the emitter's have.
 func (c *rethinkClient) docs(texts [][]byte) []any {
 	docs := make([]any, len(texts))
 	for i, text := range texts {
 		c.n++
-		docs[i] = map[string]any{"id": fmt.Sprintf("%026d", c.n), "ts": rethink.Now(), "type": saleName, "event": string(text)}
+		docs[i] = map[string]any{
+			"id": cloud.NewID(), "ts": rethink.Now(), "n": c.n, "type": saleName, "source": saleSource,
+			"time": time.Now().UTC().Format(time.RFC3339Nano), "event": string(text),
+		}
 	}
 	return docs
 }

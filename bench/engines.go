@@ -64,7 +64,7 @@ const (
 	diskPath   = "engines/disk"
 	inMemory   = "engines/in memory"
 	perEngine  = 150                    // one-way latencies in one measurement, at most
-	perMeasure = 300 * time.Millisecond // or so much time for them
+	perMeasure = 200 * time.Millisecond // or so much time for them
 	beforehand = 2                      // measurements' worth of events that are published before the first one
 )
 

@@ -83,6 +83,15 @@ func (b *book) setCellsLocked() {
 			b.cells[i].Store(nil)
 		}
 	}
+	if b.loud || b.patterns.Load() != nil {
+		return
+	}
+	b.names.Range(func(name string, to *audience) bool {
+		if i := cell(name); b.falls[i] == 1 {
+			b.cells[i].Store(&only{name, to})
+		}
+		return true
+	})
 }
 
 // cell tells names apart by their length and their first and last bytes.

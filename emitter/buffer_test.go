@@ -214,6 +214,25 @@ func TestEventsInFlightAreNotDropped(t *testing.T) {
 	})
 }
 
+// The same without a Discard: the ones behind it are dropped, the oldest first.
+func TestDropOldestBehindWhatIsInFlight(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := membus.New(nil)
+		e := newEmitter(t, emitter.Options{Bus: b, Buffer: 4, Overflow: emitter.DropOldest})
+		ready(t, e)
+		b.Freeze()
+		emit(t, e, "a", 0)
+		synctest.Wait()
+		for i := range 9 {
+			emit(t, e, "a", i+1)
+		}
+		b.Thaw()
+		require.NoError(t, e.Flush(within(t, 2*time.Second)))
+		require.Equal(t, []int{0, 7, 8, 9}, numbers(t, e))
+		require.EqualValues(t, 6, e.Stats().Bus.Dropped)
+	})
+}
+
 func TestDiscard(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b, e := away(t, emitter.Options{Buffer: 5})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/earshot-go/earshot/bus"
+	"github.com/earshot-go/earshot/event"
 )
 
 // Close ends the emitter: it refuses what is emitted from now on, waits until the engine has accepted what is in the
@@ -16,7 +17,8 @@ import (
 //
 // It returns an *UnsentError if events are left that the engine has not accepted, an error that names the listener
 // if one has not returned, and nil otherwise. Called from a listener, with the context that this was given, it does
-// not wait for listeners. It is idempotent: a second call waits for the first one, or until its own ctx ends, and
+// not wait for listeners. Afterwards Emit, EmitWait and On return ErrClosed, Stats says what was there at the end, and
+// Timeline works as long as the bus is open. It is idempotent: a second call waits for the first one, or until its own ctx ends, and
 // returns the same.
 func (e *Emitter) Close(ctx context.Context) error {
 	e.book.mu.Lock()
@@ -40,6 +42,9 @@ func (e *Emitter) Close(ctx context.Context) error {
 
 // stopTime is how long Close waits for what it has stopped.
 const stopTime = 2 * time.Second
+
+// lastMoment is how long it waits, when its own context has ended, for a listener whose context has.
+const lastMoment = 100 * time.Millisecond
 
 func (e *Emitter) shut(ctx context.Context) error {
 	e.book.shout() // so that Emit says ErrClosed
@@ -65,8 +70,11 @@ func (e *Emitter) shut(ctx context.Context) error {
 	e.book.mu.Unlock()
 
 	e.stop()
-	if stuck == nil && last != nil && !e.isInside(ctx) {
-		<-last.gone
+	if last != nil && !e.isInside(ctx) && !last.leaves(ctx) && stuck == nil {
+		stuck = errors.New("emitter: close: a listener has not returned")
+		if l := last.busy(); l != nil {
+			stuck = fmt.Errorf("emitter: close: the listener %s of %q has not returned: %w", l.site(), l.name, context.Cause(ctx))
+		}
 	}
 	e.ch.free()
 	var err error
@@ -78,6 +86,22 @@ func (e *Emitter) shut(ctx context.Context) error {
 	return errors.Join(unsent, stuck, err)
 }
 
+// leaves waits until the lane has called its last listener, whose context has ended. It reports false if that takes
+// longer than ctx and a moment.
+func (ln *lane) leaves(ctx context.Context) bool {
+	select {
+	case <-ln.gone:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-ln.gone:
+		return true
+	case <-time.After(lastMoment):
+		return false
+	}
+}
+
 // drain waits until the listeners have been called for everything that is queued.
 func (e *Emitter) drain(ctx context.Context) error {
 	ln := e.lane.Load()
@@ -87,7 +111,7 @@ func (e *Emitter) drain(ctx context.Context) error {
 	w := newWaiter()
 	ln.track(w)
 	waiting := ln.depth()
-	err := e.ch.SendContext(ctx, Event{Name: "(close)", to: &audience{wait: w}}) // a tap sees it too
+	err := e.ch.SendContext(e.ctx, Event{Name: "(close)", to: &audience{wait: w}}) // a tap sees it too
 	if err == nil {
 		select {
 		case <-w.done:
@@ -128,7 +152,10 @@ func (k *link) shut(ctx context.Context) error {
 	case <-stopped:
 	case <-time.After(stopTime): // an engine that ignores the end of its context is left to itself
 	}
-	gone := k.out.discard()
+	k.mu.Lock()
+	k.up, k.reason = false, ErrClosed
+	k.mu.Unlock()
+	gone := k.keep(k.out.discard())
 	for i := range gone {
 		if w := k.takeWait(gone[i].ID); w != nil {
 			w.answer(ErrClosed)
@@ -154,6 +181,19 @@ func (k *link) shut(ctx context.Context) error {
 		left.Err = bus.ErrDisconnected
 	}
 	return left
+}
+
+// keep puts what is left into the spill, and returns what could not be.
+func (k *link) keep(left []event.Event) []event.Event {
+	if k.spill == nil || len(left) == 0 {
+		return left
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if err := k.spill.Push(ctx, left...); err != nil {
+		return left
+	}
+	return nil
 }
 
 // Discard drops everything in the buffer that is not being sent at this moment, and returns how many events that

@@ -21,8 +21,8 @@
 //
 // # Over a bus
 //
-// Data is encoded as JSON when it is emitted and decoded for each listener, so there are no references between
-// processes, and none within one either: a listener gets a copy. []byte travels as it is. A CloudEvent is what
+// Data is encoded as JSON when it is emitted and decoded for each typed listener, so there are no references between
+// processes, and none to what was emitted: listeners get copies, where []byte and untyped data are one copy for all of them. []byte travels as it is. A CloudEvent is what
 // is sent, so that programs without this package can take part.
 //
 // An emitter has one goroutine that sends, and one feed while somebody listens to what is emitted, whatever the number of listeners. It
@@ -42,7 +42,8 @@
 // Emit does not wait for listeners, or for the engine; it waits for room: in memory while Options.Queue events wait for
 // listeners, over a bus while Options.Buffer events wait for the engine and the policy is [Block]. The context ends
 // that. [Emitter.EmitWait] waits for the listeners in this process, and is refused inside of a listener, where it
-// would wait for itself.
+// would wait for itself. A listener that emits does not wait, on its own emitter: two emitters whose listeners emit to each
+// other can fill both queues and then wait for each other for ever.
 //
 // A listener that blocks keeps the others of its emitter waiting, and in the end those who emit: Stats.Running and the
 // tap page say at which line it was registered. One that returns an error, panics or calls runtime.Goexit becomes
@@ -65,7 +66,7 @@
 //
 // # Loss
 //
-// Nothing is lost in silence. When a feed breaks, another one goes on behind the last event; what the engine does
+// What can be known to be lost is told. When a feed breaks, another one goes on behind the last event; what the engine does
 // not keep any more, or never kept, is a Gap. The feed begins with the first listener of a name that is not the
 // emitter's own: with Options.From the listener that must not miss anything has to be the first of them. Over an engine without bus.Caps.Replay everything that is published
 // while a feed is away is lost, and a Gap says so. What the policies [DropOldest] and [DropNewest] or
@@ -74,6 +75,6 @@
 //
 // # Buffer and spill
 //
-// The buffer is bounded in events and in bytes. Beyond that, Options.Spill takes the oldest to a disk, where they survive
-// the process, and are sent before the rest; without one, Options.Overflow decides.
+// The buffer is bounded in events and in bytes. Options.Spill takes what does not fit to a disk, oldest first, where it
+// survives the process, and is sent before the rest; without one, Options.Overflow decides.
 package emitter

@@ -14,6 +14,7 @@ import (
 	"github.com/earshot-go/earshot/bus"
 	"github.com/earshot-go/earshot/event"
 	"github.com/earshot-go/earshot/internal/exempt"
+	"github.com/earshot-go/earshot/internal/pattern"
 )
 
 // Options configure an [Emitter]. A nil *Options is one in memory.
@@ -24,7 +25,7 @@ type Options struct {
 	// Server has the channel. Default: earshot.Default().
 	Server *earshot.Server
 	// Queue is how many events may wait for the listeners here. Beyond it Emit waits, in memory, and over a
-	// bus the engine does. Default: 4096.
+	// bus the engine does; but a listener that emits never waits, and may fill memory. Default: 4096.
 	Queue int
 	// Logger is told what nobody listens to: error, gap and drop events without a listener, and the failures
 	// of listeners of error events. Default: slog.Default().
@@ -35,9 +36,12 @@ type Options struct {
 	Bus bus.Bus
 	// Source is the source of the events, a URI reference. Default: "/", Name, "/", and a number drawn at random.
 	Source string
-	// From is where listening begins, the first time. Default: now.
+	// From is where listening begins, the first time: with the first listener of a name that is not reserved, so
+	// that one which must not miss anything has to be the first. A token that the engine refuses, because the
+	// stream was made anew or it is another's, is a gap, and listening begins at the stream's start. Default: now.
 	From bus.Position
-	// Hint narrows what the engine sends, as in bus.Tail. Other names cannot be listened to then.
+	// Hint narrows what the engine sends, as in bus.Tail. Other names cannot be listened to then. What is no
+	// pattern is a mistake in the program: New panics.
 	Hint []string
 	// Buffer is how many events may wait for the engine, and BufferBytes how much data they may hold.
 	// Defaults: 8192, and 64 MiB.
@@ -105,6 +109,11 @@ func New(opts *Options) *Emitter {
 			panic(fmt.Sprintf("emitter: New: Source: %v", err))
 		}
 	}
+	for _, text := range o.Hint {
+		if _, hint := pattern.Parse(text); hint != "" {
+			panic(fmt.Sprintf("emitter: New: Hint %q is no pattern: %s", text, hint))
+		}
+	}
 	if o.Queue == 0 {
 		o.Queue = defaultQueue
 	}
@@ -127,7 +136,7 @@ func New(opts *Options) *Emitter {
 }
 
 // Open is New over the bus of a URL, as in bus.Open, which Close then closes. "mem:" and an empty URL make an
-// emitter that lives in memory.
+// emitter that lives in memory, without a bus; "mem:name" is a stream of package membus, if that is imported.
 func Open(url string, opts *Options) (*Emitter, error) {
 	var o Options
 	if opts != nil {
@@ -163,7 +172,7 @@ func (e *Emitter) Name() string { return e.name }
 // process hear it when it comes back from the engine, once, like all others.
 //
 // Errors: ErrReserved, ErrName, ErrData, bus.ErrTooLarge, ErrFull, ErrClosed, and the cause of ctx; then the event
-// was not emitted. In memory data is not encoded and cannot be wrong, and a name that nobody hears is not looked at.
+// was not emitted (and for ErrFull a drop event tells of it too), but for ErrClosed in memory while Close runs: listeners may have heard it. In memory data is not encoded and cannot be wrong, and a name that nobody hears is not looked at.
 func (e *Emitter) Emit(ctx context.Context, name string, data any) error {
 	one := e.book.cells[cell(name)].Load()
 	if one == nil {
@@ -175,9 +184,17 @@ func (e *Emitter) Emit(ctx context.Context, name string, data any) error {
 		if err := e.ch.SendContext(ctx, Event{Name: name, Data: data, to: one.to}); err != nil {
 			return e.refused(name, err)
 		}
-		return nil
+		return e.closedErr()
 	}
 	return e.emit(ctx, name, data, nil)
+}
+
+// closedErr returns ErrClosed if the emitter is closed: nobody may be called for an event that came in meanwhile.
+func (e *Emitter) closedErr() error {
+	if e.closed.Load() {
+		return ErrClosed
+	}
+	return nil
 }
 
 // Emit is Emitter.Emit, and does not box the data unless somebody listens.
@@ -190,7 +207,8 @@ func Emit[T any](ctx context.Context, e *Emitter, name string, data T) error {
 
 // EmitWait is Emit, and waits until the listeners in this process have returned; over a bus also until the engine
 // has accepted the event. It returns their errors, joined, each a *ListenerError. When ctx ends first its
-// cause is returned, and the event takes its way all the same.
+// cause is returned, and the event takes its way all the same. ErrDropped says that it was dropped, or that it was
+// accepted and a gap followed, so that nobody can say whether listeners here hear it.
 //
 // From a listener, with the context that it was given, it is ErrInside: it would wait for that listener.
 func (e *Emitter) EmitWait(ctx context.Context, name string, data any) error {
@@ -254,7 +272,7 @@ func (e *Emitter) emit(ctx context.Context, name string, data any, w *waiter) er
 func (e *Emitter) post(ctx context.Context, ev Event, w *waiter) error {
 	ln := e.lane.Load()
 	if w != nil && (ln == nil || ev.to == nil) {
-		w.answer(nil)
+		w.answer(e.closedErr())
 		w = nil
 	}
 	if ev.to == nil && !e.overheard() {
@@ -270,7 +288,7 @@ func (e *Emitter) post(ctx context.Context, ev Event, w *waiter) error {
 		}
 		return e.refused(ev.Name, err)
 	}
-	return nil
+	return e.closedErr()
 }
 
 func (e *Emitter) refused(name string, err error) error {
@@ -291,7 +309,7 @@ func (e *Emitter) tell(name string, data any) {
 	ev := Event{Name: name, Data: data, to: e.book.heardBy(name)}
 	if ev.to == nil {
 		if name == Error || name == Gap || name == Drop {
-			e.log(name, data.(error))
+			e.log("nobody listens to the emitter's event "+name, data.(error))
 		}
 		if !e.overheard() {
 			return

@@ -16,6 +16,7 @@ type feed struct {
 	cancel   context.CancelFunc
 	open     bool
 	ever     bool          // has been open
+	failed   bool          // could not be opened at first
 	opened   chan struct{} // closed when it opens; another one after it has broken
 	hopeless bool          // the engine cannot do what is asked for
 	token    bus.Token     // of the last event, or of the beginning
@@ -70,7 +71,6 @@ func (k *link) answerLocked(err error) {
 // follow reads the engine's events until ctx ends.
 func (k *link) follow(ctx context.Context, f *feed) {
 	var wait backoff
-	var said string
 	k.mu.Lock()
 	from := k.from
 	k.mu.Unlock()
@@ -80,14 +80,14 @@ func (k *link) follow(ctx context.Context, f *feed) {
 		if err == nil {
 			begin, heard := time.Now(), k.arrived.Load()
 			if broken != nil && from.IsNow() { // this engine keeps nothing
-				k.loss("the engine keeps no events, and could not be heard for a while: " + broken.Error())
+				k.loss(&bus.GapError{Reason: "the engine keeps no events, and could not be heard for a while: " + broken.Error()})
 			}
 			k.opened(f, in, &from)
 			err = k.read(ctx, in, &from)
 			in.Close()
 			broken = err
 			if k.arrived.Load() != heard || time.Since(begin) >= longestWait { // it did work
-				said = ""
+				k.content(&k.saidListen)
 				wait.reset()
 			}
 		}
@@ -104,7 +104,7 @@ func (k *link) follow(ctx context.Context, f *feed) {
 			<-ctx.Done()
 			return
 		default:
-			k.complain(&said, "listen", err)
+			k.complain(&k.saidListen, "listen", err)
 		}
 		d := wait.next()
 		if errors.Is(err, bus.ErrDenied) {
@@ -140,33 +140,30 @@ func (k *link) broken(f *feed, from bus.Position, err error) {
 			if t, ok := from.Token(); ok {
 				f.token = t
 			}
-		} else if unreachable(err) {
-			k.reachable = false // nobody else may notice: the publisher waits for the feed
+		} else {
+			f.failed = true // nobody else may notice: the publisher waits for the feed
+			if unreachable(err) {
+				k.reachable = false
+			}
 		}
 	})
 }
 
 // anew says that the stream is another one than before, and where to go on: all of it is new.
 func (k *link) anew(err error) bus.Position {
-	k.loss(err.Error())
+	k.loss(&bus.GapError{Reason: err.Error()})
 	if k.bus.Caps().Replay {
 		return bus.Start
 	}
 	return bus.Now
 }
 
-// loss says that whatever the engine had before now may be missing here.
-func (k *link) loss(reason string) {
-	g := &bus.GapError{Reason: reason}
-	k.mu.Lock()
-	k.answerLocked(fmt.Errorf("%w: accepted by the engine, and not heard here: %w", ErrDropped, g))
-	k.mu.Unlock()
-	k.gap(g)
-}
-
-func (k *link) gap(g *bus.GapError) {
+// loss says that what the engine had may be missing here. An event that somebody waits for may be among it, or still
+// come: that cannot be told apart.
+func (k *link) loss(g *bus.GapError) {
 	k.mu.Lock()
 	k.counts.Gaps++
+	k.answerLocked(fmt.Errorf("%w: accepted by the engine, and perhaps not heard here: %w", ErrDropped, g))
 	k.mu.Unlock()
 	k.e.tell(Gap, g)
 }
@@ -177,7 +174,7 @@ func (k *link) read(ctx context.Context, in bus.Feed, from *bus.Position) error 
 		d, err := in.Next(ctx)
 		var gap *bus.GapError
 		if errors.As(err, &gap) {
-			k.gap(gap)
+			k.loss(gap)
 			continue
 		}
 		if err != nil {
@@ -212,5 +209,10 @@ func (k *link) deliver(ctx context.Context, d *bus.Delivery) error {
 	own := *d // what listeners keep must not be what the next call writes to
 	ev := received(&own)
 	ev.to = k.e.book.heardBy(ev.Name)
-	return k.e.post(ctx, ev, k.takeWait(ev.Received.Event.ID))
+	w := k.takeWait(ev.Received.Event.ID)
+	err := k.e.post(ctx, ev, w)
+	if err != nil && w != nil {
+		w.answer(k.e.closedErr()) // the feed has ended while it waited for room: for lack of listeners, or at Close
+	}
+	return err
 }

@@ -69,6 +69,9 @@ func (e *Emitter) startLocked() error {
 		Overflow: earshot.Block,
 		Restart:  earshot.Restart{Max: math.MaxInt, Within: 1}, // for runtime.Goexit in a listener
 	})
+	if errors.Is(err, earshot.ErrServerClosed) {
+		return earshot.ErrServerClosed // without the place in this file
+	}
 	if err != nil {
 		return err
 	}
@@ -251,7 +254,7 @@ func (ln *lane) failed(ev *Event, i int, err error, errs *[]error) {
 	}
 	ln.e.failures.Add(1)
 	if ev.Name == Error { // no error event about an error event
-		ln.e.log("a listener of error events has failed", wrapped)
+		ln.e.log("a listener of the emitter's error events has failed", wrapped)
 		return
 	}
 	ln.e.fail(wrapped)
@@ -269,7 +272,7 @@ func (ln *lane) track(w *waiter) {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
 	if ln.over {
-		w.answer(nil)
+		w.answer(ln.e.closedErr())
 		return
 	}
 	ln.waits[w] = struct{}{}
@@ -281,12 +284,8 @@ func (ln *lane) depth() int {
 		return 0
 	}
 	n := int(ln.hold.Load())
-	for sub := range ln.e.ch.srv.Subscriptions() {
-		if sub.Ref == ln.ref {
-			n += sub.Depth
-		}
-	}
-	return n
+	st, _ := ln.e.ch.srv.Subscription(ln.ref)
+	return n + st.Depth
 }
 
 // busy returns the listener that is at work, if one is.

@@ -29,11 +29,8 @@ type link struct {
 
 	heard seen // by the feed; there is one at a time
 
-	// What was complained about last, so that it is said once. The publisher's.
-	saidPublish, saidSpill string
-
 	published, arrived, repeated, foreign atomic.Uint64
-	lag                                   atomic.Int64
+	lag, largest                          atomic.Int64 // largest is that of Caps, as of the last connection
 
 	mu        sync.Mutex // guards the fields below
 	from      bus.Position
@@ -48,7 +45,11 @@ type link struct {
 	reason    error         // why it is down
 	waits     map[string]*waiter
 	drops     *Dropped // to be told
-	counts    linkCounts
+
+	// What was complained about last, so that it is said once: of the engine as a whole, and of each side.
+	said, saidPublish, saidListen, saidSpill string
+
+	counts linkCounts
 }
 
 type linkCounts struct {
@@ -57,8 +58,8 @@ type linkCounts struct {
 }
 
 const (
-	batchEvents = 512
-	batchBytes  = 1 << 20
+	batchEvents = 4096
+	batchBytes  = 4 << 20
 	probeEvery  = 10 * time.Second // an emitter that neither sends nor listens asks so often if the engine is there
 	publishTime = 30 * time.Second // engines give up earlier by themselves
 	dropsEvery  = 50 * time.Millisecond
@@ -72,6 +73,7 @@ func newLink(e *Emitter, o *Options) *link {
 		k.source = fmt.Sprintf("/%s/%08x", e.name, rand.Uint32())
 	}
 	k.out = newOutbox(o, k.lost)
+	k.largest.Store(int64(o.Bus.Caps().MaxBytes))
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	k.wg.Add(1)
 	go k.publish()
@@ -80,6 +82,9 @@ func newLink(e *Emitter, o *Options) *link {
 
 // emit encodes an event and puts it into the buffer.
 func (k *link) emit(ctx context.Context, name string, data any, w *waiter) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("emitter: emit %q: %w", name, context.Cause(ctx))
+	}
 	ev := event.Event{ID: event.NewID(), Source: k.source, Type: name, Time: time.Now()}
 	if err := encode(&ev, data); err != nil {
 		return err
@@ -109,7 +114,7 @@ func (k *link) listens() bool {
 }
 
 func (k *link) fits(ev *event.Event) error {
-	most := k.bus.Caps().MaxBytes
+	most := int(k.largest.Load())
 	if most == 0 || len(ev.Data) < most/2 && most > 4096 {
 		return nil
 	}
@@ -158,12 +163,16 @@ func (k *link) tellDrops() {
 func (k *link) changeLocked() {
 	close(k.changed)
 	k.changed = make(chan struct{})
-	up := k.reachable && (k.listeningLocked() || k.up && !k.feed.ever) // a first feed that is about to open takes nothing away
+	up := k.reachable && (k.listeningLocked() || k.up && !k.feed.ever && !k.feed.failed) // a first feed that is about to open takes nothing away
 	if up == k.up {
 		return
 	}
 	was := k.since
 	k.up, k.since = up, time.Now()
+	if up {
+		k.said = ""
+		k.largest.Store(int64(k.bus.Caps().MaxBytes))
+	}
 	switch {
 	case !up:
 		k.counts.Disconnects++
@@ -214,21 +223,26 @@ func (k *link) until(ctx context.Context, holds func() bool) bool {
 // complain tells of an error once, until it is another kind of error or things are well again.
 func (k *link) complain(said *string, doing string, err error) {
 	kind := err.Error()
-	for _, known := range []error{bus.ErrDisconnected, bus.ErrDenied} {
+	for _, known := range []error{bus.ErrDisconnected, bus.ErrDenied, bus.ErrClosed} {
 		if errors.Is(err, known) {
-			kind = known.Error() // ports and times in its text differ each time
+			// Both sides meet it, and ports and times in its text differ each time.
+			kind, said = known.Error(), &k.said
 		}
 	}
-	if *said == kind || k.ctx.Err() != nil {
-		return
-	}
-	*said = kind
 	k.mu.Lock()
-	known := k.ever && errors.Is(err, bus.ErrDisconnected) // disconnect says it
+	quiet := *said == kind || k.ever && errors.Is(err, bus.ErrDisconnected) // disconnect says it
+	*said = kind
 	k.mu.Unlock()
-	if !known {
+	if !quiet && k.ctx.Err() == nil {
 		k.e.fail(fmt.Errorf("emitter: %s: %w; it will be tried again", doing, err))
 	}
+}
+
+// content says that things are well again.
+func (k *link) content(said *string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	*said = ""
 }
 
 func unreachable(err error) bool {

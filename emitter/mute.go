@@ -26,7 +26,7 @@ func (m *mute) ask() (kept int, ok bool) {
 }
 
 // log writes what nobody listens to.
-func (e *Emitter) log(what string, err error) {
+func (e *Emitter) log(message string, err error) {
 	kept, ok := e.muted.ask()
 	if !ok {
 		return
@@ -39,5 +39,5 @@ func (e *Emitter) log(what string, err error) {
 	if kept > 0 {
 		args = append(args, "unlogged", kept)
 	}
-	logger.Warn("earshot: nobody listens to the emitter's event "+what, args...)
+	logger.Warn("earshot: "+message, args...)
 }

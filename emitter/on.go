@@ -19,10 +19,11 @@ import (
 // for which [Emitter.Ready] waits, or from Options.From. One that blocks keeps the others waiting. If it returns an error,
 // panics, or calls runtime.Goexit, that becomes an error event, and nothing else changes.
 //
-// The context that listeners are given ends when the emitter is closed. On does not block. Its errors are ErrName,
+// The context that listeners are given ends when Close has stopped waiting for them. On does not block. Its errors are ErrName,
 // ErrNilFunc, ErrClosed, and bus.ErrUnsupported for a name that Options.Hint leaves out. The reserved names
 // Connect, Disconnect, Reconnect, Error, Gap and Drop can be listened to; their constants say what their data is. A
-// listener of Connect that comes when the engine has answered already is called all the same.
+// listener of Connect that comes when the engine has answered already is called all the same, and so is one of an
+// emitter in memory, which is always there.
 func (e *Emitter) On(name string, fn func(context.Context, Event) error) (Ref, error) {
 	return e.add(newListener(name, fn), false)
 }
@@ -92,7 +93,7 @@ func (e *Emitter) add(l *listener, before bool) (Ref, error) {
 	if err := e.startLocked(); err != nil { // before anybody can emit to it
 		return Ref{}, fmt.Errorf("emitter: on %q: %w", l.name, err)
 	}
-	if wanted := l.pattern != nil || !reserved(l.name); wanted || e.link == nil {
+	if wanted := l.pattern != nil || !reserved(l.name); wanted || e.link == nil && l.name != Connect {
 		if e.retire != nil {
 			e.retire.Stop()
 			e.retire = nil
@@ -101,10 +102,14 @@ func (e *Emitter) add(l *listener, before bool) (Ref, error) {
 		e.book.addLocked(l, before)
 		return Ref{l}, nil
 	}
-	e.link.mu.Lock() // what is told is told under it: l hears of it there, or here
-	defer e.link.mu.Unlock()
+	up := true // memory is always there
+	if e.link != nil {
+		e.link.mu.Lock() // what is told is told under it: l hears of it there, or here
+		defer e.link.mu.Unlock()
+		up = e.link.up
+	}
 	e.book.addLocked(l, before)
-	if l.name == Connect && e.link.up {
+	if l.name == Connect && up {
 		e.ch.SendContext(e.ctx, Event{Name: Connect, to: &audience{list: []*listener{l}}})
 	}
 	return Ref{l}, nil

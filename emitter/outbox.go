@@ -40,12 +40,13 @@ type outbox struct {
 
 	mu     sync.Mutex // guards the fields below
 	queue  []event.Event
-	head   int  // of queue
-	held   int  // bytes
-	flight int  // so many from the head on are being sent: they are not dropped
-	spills bool // what is too much goes elsewhere soon: nobody drops anything
+	head   int    // of queue
+	held   int    // bytes
+	flight int    // so many from the head on are being sent: they are not dropped
+	spills bool   // what is too much goes elsewhere soon: nobody drops anything
+	taken  uint64 // how many have left, whichever way
 	room   chan struct{}
-	empty  chan struct{} // closed when there is nothing left; nil unless somebody waits
+	moved  chan struct{} // closed when some leave; nil unless somebody waits
 	closed bool
 }
 
@@ -123,6 +124,7 @@ func (o *outbox) removeLocked(i int) event.Event {
 	copy(o.queue[o.head+1:at+1], o.queue[o.head:at])
 	o.queue[o.head] = event.Event{}
 	o.head++
+	o.taken++
 	o.held -= weight(&ev)
 	o.shrinkLocked()
 	return ev
@@ -131,20 +133,16 @@ func (o *outbox) removeLocked(i int) event.Event {
 func (o *outbox) shrinkLocked() {
 	if o.head == len(o.queue) {
 		o.queue, o.head = o.queue[:0], 0
-		if cap(o.queue) > 1024 {
-			o.queue = nil
+	} else if o.head > len(o.queue)/2 {
+		n := copy(o.queue, o.queue[o.head:])
+		clear(o.queue[n:])
+		o.queue, o.head = o.queue[:n], 0
+	}
+	for _, c := range []*chan struct{}{&o.room, &o.moved} {
+		if *c != nil {
+			close(*c)
+			*c = nil
 		}
-	} else if o.head > 1024 && o.head > len(o.queue)/2 {
-		o.queue = append([]event.Event(nil), o.queue[o.head:]...)
-		o.head = 0
-	}
-	if o.room != nil {
-		close(o.room)
-		o.room = nil
-	}
-	if o.empty != nil && o.lenLocked() == 0 {
-		close(o.empty)
-		o.empty = nil
 	}
 }
 
@@ -154,6 +152,7 @@ func (o *outbox) peek(most, bytes int) []event.Event {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n, held := 0, 0
+	most = min(most, max(o.events/2, 1)) // DropOldest needs some that are not being sent
 	for n < min(most, o.lenLocked()) {
 		held += weight(&o.queue[o.head+n])
 		if n > 0 && held > bytes {
@@ -175,6 +174,7 @@ func (o *outbox) done(n int) {
 		o.queue[o.head+i] = event.Event{}
 	}
 	o.head += n
+	o.taken += uint64(n)
 	o.shrinkLocked()
 }
 
@@ -185,17 +185,24 @@ func (o *outbox) len() (events, bytes int) {
 	return o.lenLocked(), o.held
 }
 
-// drained returns a channel that is closed when nothing waits, or nil if that is so now.
-func (o *outbox) drained() <-chan struct{} {
+// added returns the number of the newest event, counted from 1.
+func (o *outbox) added() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.lenLocked() == 0 {
+	return o.taken + uint64(o.lenLocked())
+}
+
+// past returns a channel that is closed when some events leave, or nil if all up to that number have.
+func (o *outbox) past(number uint64) <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.taken >= number {
 		return nil
 	}
-	if o.empty == nil {
-		o.empty = make(chan struct{})
+	if o.moved == nil {
+		o.moved = make(chan struct{})
 	}
-	return o.empty
+	return o.moved
 }
 
 // spilling says whether what is too much is taken elsewhere.
@@ -231,6 +238,7 @@ func (o *outbox) discard() []event.Event {
 		o.queue[from+i] = event.Event{}
 	}
 	o.queue = o.queue[:from]
+	o.taken += uint64(len(gone))
 	o.shrinkLocked()
 	return gone
 }

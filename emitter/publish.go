@@ -26,15 +26,16 @@ func (k *link) publish() {
 		if singly > 0 && len(batch) > 1 {
 			batch = batch[:1]
 		}
-		feed, reachable := k.state()
+		feed, losses, reachable := k.state()
 		if len(batch) == 0 && reachable && !k.idle() {
 			continue
 		}
 		err = k.send(batch)
 		switch {
 		case err == nil:
-			k.accepted(batch, feed)
-			k.saidPublish, singly = "", max(singly-1, 0)
+			k.accepted(batch, feed, losses)
+			k.content(&k.saidPublish)
+			singly = max(singly-1, 0)
 			k.mark(nil)
 			if k.settle(len(batch), spilled) {
 				wait.reset()
@@ -108,10 +109,10 @@ func (k *link) awaitFeed() bool {
 	}
 }
 
-func (k *link) state() (f *feed, reachable bool) {
+func (k *link) state() (f *feed, losses int, reachable bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.feed, k.reachable
+	return k.feed, k.counts.Gaps, k.reachable
 }
 
 // idle waits for something to send. It reports true when it is time to ask whether the engine is there.
@@ -170,8 +171,8 @@ func (k *link) mark(err error) {
 }
 
 // accepted answers those who wait for events that nobody here will hear. The feed is the one that was wanted when
-// they were sent: one that came later may have begun behind them.
-func (k *link) accepted(batch []event.Event, f *feed) {
+// they were sent: one that came later may have begun behind them, and a gap since then may have swallowed them.
+func (k *link) accepted(batch []event.Event, f *feed, losses int) {
 	k.published.Add(uint64(len(batch)))
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -185,9 +186,13 @@ func (k *link) accepted(batch []event.Event, f *feed) {
 			continue
 		}
 		w.accepted = true
-		if f == nil || f != k.feed || f.hopeless || k.e.book.heardBy(ev.Type) == nil {
+		switch {
+		case f == nil, f != k.feed, f.hopeless, k.e.book.heardBy(ev.Type) == nil, !bus.Match(k.hint, ev.Type):
 			delete(k.waits, ev.ID)
 			w.answer(nil)
+		case losses != k.counts.Gaps:
+			delete(k.waits, ev.ID)
+			w.answer(fmt.Errorf("%w: accepted by the engine, and perhaps in the gap that listeners have been told of", ErrDropped))
 		}
 	}
 }
@@ -202,8 +207,8 @@ func (e *Emitter) Ready(ctx context.Context) error {
 	return e.link.interrupted(ctx, "wait for the engine")
 }
 
-// Flush waits until the engine has accepted everything that was emitted, the spill's events included. In memory it
-// returns at once. Its errors are ErrClosed, and the cause of ctx with what the engine said last.
+// Flush waits until the engine has accepted everything that was emitted before the call; with a spill, until that is
+// empty. In memory it returns at once. Its errors are ErrClosed, and the cause of ctx with what the engine said last.
 func (e *Emitter) Flush(ctx context.Context) error {
 	if e.link == nil {
 		return nil
@@ -212,22 +217,18 @@ func (e *Emitter) Flush(ctx context.Context) error {
 }
 
 func (k *link) flush(ctx context.Context) error {
-	for {
-		if empty := k.out.drained(); empty != nil {
-			select {
-			case <-empty:
-			case <-ctx.Done():
-				return k.interrupted(ctx, "flush")
-			case <-k.ctx.Done():
-				return k.interrupted(ctx, "flush")
+	for upTo := k.out.added(); ; {
+		moved := k.out.past(upTo)
+		if moved == nil {
+			if k.spill == nil || k.spill.Len() == 0 {
+				return nil
 			}
-			continue
+			tick := make(chan struct{}) // nobody tells when a spill is empty
+			time.AfterFunc(20*time.Millisecond, func() { close(tick) })
+			moved = tick
 		}
-		if k.spill == nil || k.spill.Len() == 0 {
-			return nil
-		}
-		select { // nobody tells when a spill is empty
-		case <-time.After(20 * time.Millisecond):
+		select {
+		case <-moved:
 		case <-ctx.Done():
 			return k.interrupted(ctx, "flush")
 		case <-k.ctx.Done():

@@ -8,7 +8,8 @@ import (
 
 // A Spill holds events that do not fit the buffer, first in, first out, and longer than the process lives: what is
 // left in it is sent when an emitter is made with it the next time. It belongs to one emitter. backend/sqlite has
-// one.
+// one. While an engine that hangs keeps a Publish, for some seconds, nothing is moved into it, and Emit waits if the
+// buffer is full.
 type Spill interface {
 	// Push appends events. When it has returned nil they are on disk.
 	Push(ctx context.Context, events ...event.Event) error
@@ -35,7 +36,7 @@ func (k *link) spillOver() {
 			k.complain(&k.saidSpill, "spill", err)
 			return
 		}
-		k.saidSpill = ""
+		k.content(&k.saidSpill)
 		k.out.done(len(batch))
 	}
 }
@@ -44,6 +45,13 @@ func (k *link) spillOver() {
 func (k *link) front() (batch []event.Event, spilled bool, err error) {
 	if k.spill != nil && k.spill.Len() > 0 {
 		batch, err = k.spill.Peek(k.ctx, batchEvents)
+		held := 0
+		for i := range batch {
+			if held += weight(&batch[i]); i > 0 && held > batchBytes {
+				batch = batch[:i]
+				break
+			}
+		}
 		return batch, true, err
 	}
 	return k.out.peek(batchEvents, batchBytes), false, nil

@@ -124,6 +124,7 @@ func TestSpill(t *testing.T) {
 						require.Zero(t, c.Len())
 						require.Zero(t, e.Stats().Bus.Dropped)
 						if listening {
+							ready(t, e)
 							require.Len(t, heard.take(), 1000)
 						}
 						for i := range 200 { // and goes on as if nothing had been

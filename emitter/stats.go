@@ -39,7 +39,6 @@ type BusStats struct {
 	Repeated      uint64        // came again with the same ID, and were left out
 	Foreign       uint64        // came with a name that no listener may have
 	Lag           time.Duration // between the emitting of the last event and its arrival here, by the two clocks
-	Token         bus.Token     // behind the last event that came
 }
 
 // Stats returns the emitter's counters. It does not block.

@@ -217,6 +217,85 @@ func TestEmitWaitAcrossFeeds(t *testing.T) {
 	})
 }
 
+// The event that somebody waits for fell off the engine's retention before the feed came to it.
+func TestEmitWaitInAGap(t *testing.T) {
+	for name, lose := range map[string]func(w *wire){
+		"trimmed":   func(w *wire) { w.Trim(0) },
+		"made anew": func(w *wire) { w.Reset() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				w := newWire(nil)
+				proceed := make(chan struct{})
+				var held bool
+				w.onNext(func(ctx context.Context, in bus.Feed) (bus.Delivery, error) {
+					if !held {
+						held = true
+						<-proceed
+					}
+					return in.Next(ctx)
+				})
+				e := newEmitter(t, emitter.Options{Bus: w})
+				on(t, e, "a", nothing)
+				done := inBackground(func() error { return e.EmitWait(context.Background(), "a", nil) })
+				require.False(t, finished(done))
+				lose(w)
+				foreign(t, w.Bus, "b", "")
+				close(proceed)
+				require.ErrorIs(t, answer(t, done, 10*time.Second), emitter.ErrDropped)
+			})
+		})
+	}
+}
+
+// The event has come back from the engine and finds no room: whoever waits for it is answered when the feed ends.
+func TestEmitWaitBehindAFullQueue(t *testing.T) {
+	for name, end := range map[string]func(e *emitter.Emitter){
+		"listeners go": func(e *emitter.Emitter) { e.RemoveAll("") },
+		"close":        func(e *emitter.Emitter) { e.Close(ended()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				stop := make(chan struct{})
+				defer close(stop)
+				e := newEmitter(t, emitter.Options{Bus: membus.New(nil), Queue: 1})
+				on(t, e, "a", func(context.Context, emitter.Event) error { <-stop; return nil })
+				var all []<-chan error // one of them is in hand, one in the queue, one at its door, and the others behind
+				for range 6 {
+					all = append(all, inBackground(func() error { return e.EmitWait(within(t, time.Hour), "a", nil) }))
+					synctest.Wait()
+				}
+				end(e)
+				for _, done := range all[1:] {
+					answer(t, done, time.Minute)
+				}
+			})
+		})
+	}
+}
+
+// Those that found no room leave nothing behind.
+func TestEmitWaitLeavesNothing(t *testing.T) {
+	e := newEmitter(t, emitter.Options{Queue: 1})
+	started, stop := make(chan struct{}), make(chan struct{})
+	on(t, e, "a", func(context.Context, emitter.Event) error { close(started); <-stop; return nil })
+	defer close(stop)
+	emit(t, e, "a", nil)
+	<-started
+	emit(t, e, "a", nil) // and the queue is full
+	held := func() int {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	before, ctx := held(), ended()
+	for range 20_000 {
+		require.ErrorIs(t, e.EmitWait(ctx, "a", nil), context.Canceled)
+	}
+	require.Less(t, held()-before, 1<<20, "bytes")
+}
+
 func TestManyEmitWaits(t *testing.T) {
 	everywhere(t, func(t *testing.T, e *emitter.Emitter) {
 		on(t, e, "a", func(_ context.Context, ev emitter.Event) error {

@@ -2,15 +2,23 @@ package main
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/earshot-go/earshot"
+	"github.com/earshot-go/earshot/bus"
+	"github.com/earshot-go/earshot/bus/membus"
+	"github.com/earshot-go/earshot/emitter"
 )
 
 // flags are those of a process on an engine.
@@ -200,6 +208,52 @@ func TestStopWithoutEngine(t *testing.T) {
 	p.site(t).create(t, "ann", 3)
 	require.Equal(t, 1, p.stop(t))
 	p.saying(t, `^newuser: emitter: closed with 3 events not sent, the oldest "new-user": .*deadline exceeded.*no connection to the engine`)
+}
+
+// What is left when a server is stopped is sent if the engine comes back in time.
+func TestStopBeforeEngineComesBack(t *testing.T) {
+	on := onNATS(t)
+	on.overWire(t)
+	on.leave(t)
+	p := start(t, on.flags("server", "-grace", bound.String())...)
+	p.site(t).create(t, "ann", 3)
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	p.saying(t, `stopping`)
+	on.comeBack(t)
+	require.Zero(t, p.status(t))
+	e := open(t, on.url.String(), emitter.Options{})
+	n := 0
+	for _, err := range e.Timeline(within(t), bus.Start) {
+		require.NoError(t, err)
+		n++
+	}
+	require.Equal(t, 3, n)
+}
+
+// A user whose event does not fit into the buffer was not created, and whoever asked is not kept waiting for ever.
+func TestFullBuffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := membus.New(nil)
+		b.Fail(bus.ErrDisconnected)
+		e := emitter.New(&emitter.Options{Server: earshot.NewServer(nil), Bus: b, Buffer: 1, Logger: slog.New(slog.DiscardHandler)})
+		h := newUserServer(e).handler()
+		create := func(name string) *httptest.ResponseRecorder {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/users/"+name+"/new", nil))
+			return w
+		}
+		require.Equal(t, http.StatusCreated, create("ann").Code)
+		began := time.Now()
+		w := create("bob")
+		require.Equal(t, http.StatusServiceUnavailable, w.Code, w.Body)
+		require.Equal(t, "5", w.Header().Get("Retry-After"))
+		require.Equal(t, patience, time.Since(began))
+
+		b.Fail(nil)
+		require.Equal(t, http.StatusCreated, create("bob").Code)
+		require.NoError(t, e.Close(t.Context()))
+		require.NoError(t, b.Close(t.Context()))
+	})
 }
 
 func TestBadRequests(t *testing.T) {
