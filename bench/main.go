@@ -1,7 +1,7 @@
 // Command bench measures earshot against other in-process event buses, on the
 // same work, in the same run, and says which goals it meets.
 //
-//	go run ./bench            # everything, two to four minutes
+//	go run ./bench            # everything, three to five minutes
 //	go run ./bench -quick     # half a minute, noisier
 //	go run ./bench -only '^throughput/2x'
 //

@@ -179,7 +179,9 @@ func tapTables(r *runner) []table {
 	r.judge("one viewer, few matches / no page, a microsecond of work an event", ratio("at work, one viewer", "at work, without a page"), 1.05, "")
 	r.judge("100 viewers that never read / no page, a microsecond of work an event", ratio("at work, 100 viewers that never read", "at work, without a page"), 1.05, "")
 	m := newTable("Tap: memory of 100 viewers that never read", "what", "MiB")
-	m.add("heap and stacks, against before they came", fmt.Sprintf("%.1f", r.median("tap/at work, 100 viewers that never read/MiB")))
+	if mib := r.median("tap/at work, 100 viewers that never read/MiB"); !absent(mib) {
+		m.add("heap and stacks, against before they came", fmt.Sprintf("%.1f", mib))
+	}
 	r.judge("MiB for 100 viewers that never read", r.median("tap/at work, 100 viewers that never read/MiB"), 24, "0.65 MiB of references and their events once, 0.1 MiB a viewer")
 	return []table{t, m}
 }

@@ -30,12 +30,12 @@ func TestMatch(t *testing.T) {
 		{"**", "user.added", true},
 		{"*.added", "user.added", true},
 		{"**.added", "user.added", false}, // only a last "**" stands for more than itself
-		{"**.added", "**.added", false},
+		{"**.added", "**.added", true},
 		{"user.a*", "user.added", false},
-		{"", "", false},
+		{"", "", true},
 		{"*", "", false},
 		{"**", "", false},
-		{"a..b", "a..b", false},
+		{"a..b", "a..b", true},
 		{"a.*.b", "a..b", false},
 		{"a", "A", false},
 	} {

@@ -56,14 +56,20 @@ func upToQuery(address string) string {
 	return path
 }
 
-// Redact returns a URL without its passwords, for logs and errors: that of the user, and the values of query keys
-// that sound like one. Of a text that is no URL, or may have been taken apart in the wrong place, as by a "#" or "/"
-// in a password, it returns the scheme alone.
+// Redact returns a URL without its passwords, for logs and errors: that of the user; a user without a password, which
+// may be a token; the values of query keys that sound like one; and what is behind a "#". Of a text that is no URL, or
+// may have been taken apart in the wrong place, as by a "#" or "/" in a password, it returns the scheme alone.
 func Redact(address string) string {
 	scheme, _, _ := strings.Cut(address, ":")
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme == "" || strings.Contains(u.Opaque+u.Path+u.RawQuery+u.Fragment, "@") {
+	if err != nil || u.Scheme == "" || misplaced(u) {
 		return scheme + ":…"
+	}
+	if password, _ := u.User.Password(); u.User != nil && u.User.String() != ":" && password == "" {
+		u.User = url.User("xxxxx")
+	}
+	if u.Fragment != "" {
+		u.Fragment, u.RawFragment = "xxxxx", ""
 	}
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -83,8 +89,14 @@ func Redact(address string) string {
 	return u.Redacted()
 }
 
+// misplaced reports whether a URL has an "@" where no user can be: the one that ends the user may be meant, and what is
+// before it a part of the password.
+func misplaced(u *url.URL) bool {
+	return strings.Contains(u.Opaque+u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@")
+}
+
 func isSecret(key string) bool {
-	for _, part := range []string{"pass", "pwd", "token", "auth", "secret", "cred"} {
+	for _, part := range []string{"pass", "pwd", "token", "auth", "secret", "cred", "sig", "jwt", "seed"} {
 		if strings.Contains(key, part) {
 			return true
 		}

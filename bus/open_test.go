@@ -44,7 +44,11 @@ func TestRedact(t *testing.T) {
 	for _, c := range []struct{ address, want string }{
 		{"mem:", "mem:"},
 		{"redis://127.0.0.1:6379/0?stream=shop", "redis://127.0.0.1:6379/0?stream=shop"},
-		{"redis://me@host/0", "redis://me@host/0"},
+		{"nats://hunter2@host", "nats://xxxxx@host"},
+		{"nats://hunter2:@host", "nats://xxxxx@host"},
+		{"redis://host/0?sig=hunter2&jwt=hunter3&seed=hunter4&secret=hunter5", "redis://host/0?jwt=xxxxx&secret=xxxxx&seed=xxxxx&sig=xxxxx"},
+		{"redis://host:12#hunter2", "redis://host:12#xxxxx"},
+		{"sqlite:///data%40home/x.db", "sqlite:///data%40home/x.db"},
 		{"redis://me:hunter2@host/0", "redis://me:xxxxx@host/0"},
 		{"redis://:hunter2@host/0", "redis://:xxxxx@host/0"},
 		{"redis://me:hun%74er2@host/0", "redis://me:xxxxx@host/0"},

@@ -169,7 +169,8 @@ func TestBufferBytes(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
 				b, e := away(t, emitter.Options{BufferBytes: 100_000, Overflow: policy})
 				require.NoError(t, e.Emit(t.Context(), "large", strings.Repeat("x", 200_000)))
-				e.Discard()
+				synctest.Wait() // what is being sent is not discarded
+				require.Equal(t, 1, e.Discard())
 				refused := 0
 				for range 30 {
 					if err := e.Emit(within(t, time.Millisecond), "a", strings.Repeat("x", 10_000)); err != nil {
@@ -267,7 +268,8 @@ func TestDropIsLogged(t *testing.T) {
 		e := newEmitter(t, emitter.Options{Bus: b, Logger: logger})
 		time.Sleep(2 * time.Second)
 		emit(t, e, "a", nil)
-		e.Discard()
+		synctest.Wait()
+		require.Equal(t, 1, e.Discard())
 		time.Sleep(2 * time.Second)
 		require.Contains(t, text(), "1 events dropped")
 	})

@@ -3,11 +3,13 @@ package emitter_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/earshot-go/earshot/bus/membus"
 	"github.com/earshot-go/earshot/emitter"
 	"github.com/stretchr/testify/require"
 )
@@ -238,19 +240,25 @@ func TestServerIsGone(t *testing.T) {
 			return nil
 		},
 	} {
-		for _, listening := range []bool{false, true} {
-			t.Run(name, func(t *testing.T) {
-				inBubble(t, func(t *testing.T) {
-					s := newServer(t)
-					e := newEmitter(t, emitter.Options{Server: s})
-					if listening {
-						on(t, e, "a", nothing)
-						require.NoError(t, e.EmitWait(t.Context(), "a", nil))
-					}
-					require.NoError(t, s.Shutdown(t.Context()))
-					require.NoError(t, answer(t, inBackground(func() error { return stop(e) }), time.Minute))
+		for _, engine := range []bool{false, true} {
+			for _, listening := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s engine=%v listening=%v", name, engine, listening), func(t *testing.T) {
+					inBubble(t, func(t *testing.T) {
+						s := newServer(t)
+						o := emitter.Options{Server: s}
+						if engine {
+							o.Bus = membus.New(nil)
+						}
+						e := newEmitter(t, o)
+						if listening {
+							on(t, e, "a", nothing)
+							require.NoError(t, e.EmitWait(t.Context(), "a", nil))
+						}
+						require.NoError(t, s.Shutdown(t.Context()))
+						require.NoError(t, answer(t, inBackground(func() error { return stop(e) }), time.Minute))
+					})
 				})
-			})
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,7 +111,7 @@ func New(opts *Options) *Emitter {
 		}
 	}
 	for _, text := range o.Hint {
-		if _, hint := pattern.Parse(text); hint != "" {
+		if _, hint := pattern.Parse(text); hint != "" && strings.Contains(text, "*") {
 			panic(fmt.Sprintf("emitter: New: Hint %q is no pattern: %s", text, hint))
 		}
 	}

@@ -99,12 +99,6 @@ func (n *notes) add(s string) {
 	n.list = append(n.list, s)
 }
 
-func (n *notes) all() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Clone(n.list)
-}
-
 // take returns what was written since the last call, in a bubble in which nothing moves any more.
 func (n *notes) take() []string {
 	synctest.Wait()

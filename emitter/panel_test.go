@@ -101,7 +101,8 @@ func TestPanelOfAnEngine(t *testing.T) {
 		require.Equal(t, uint64(1), engine["published"])
 		require.Contains(t, engine["reason"], "wire cut")
 		require.Equal(t, true, row(t, v, "engines", 1)["up"])
-		e.Discard()
+		synctest.Wait()
+		require.Equal(t, 1, e.Discard())
 		require.Equal(t, uint64(1), row(t, p.View(t.Context()), "engines", 0)["dropped"])
 	})
 }

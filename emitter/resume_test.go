@@ -53,6 +53,58 @@ func TestOneFeedForAllListeners(t *testing.T) {
 	})
 }
 
+// A feed that takes its time to end is waited for: two at a time would bring each event twice.
+func TestNextFeedWaitsForTheLast(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWire(nil)
+		w.onNext(func(ctx context.Context, in bus.Feed) (bus.Delivery, error) {
+			d, err := in.Next(ctx)
+			if ctx.Err() != nil {
+				time.Sleep(10 * time.Second)
+			}
+			return d, err
+		})
+		e := newEmitter(t, emitter.Options{Bus: w})
+		on(t, e, "a", nothing)
+		ready(t, e)
+		e.RemoveAll("")
+		time.Sleep(3 * time.Second)
+		var heard notes
+		on(t, e, "a", heard.note("a"))
+		emit(t, e, "a", 1)
+		time.Sleep(3 * time.Second)
+		require.EqualValues(t, 1, w.open.Load())
+		time.Sleep(10 * time.Second)
+		require.EqualValues(t, 1, w.most.Load())
+		require.EqualValues(t, 2, w.tails.Load())
+		require.Equal(t, []string{"a:1"}, heard.take(), "own events wait for the feed")
+		e.Close(ended())
+		time.Sleep(time.Minute)
+	})
+}
+
+// What keeps the feed from being opened is said once, and again when it has worked in between.
+func TestTroubleWithTheFeedIsSaidAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWire(nil)
+		e := newEmitter(t, emitter.Options{Bus: w})
+		d := keepDiary(t, e)
+		on(t, e, "a", nothing)
+		ready(t, e)
+		for i := range 3 {
+			w.onTail(func(context.Context, bus.Tail) (bus.Feed, error) { return nil, errors.New("too many feeds") })
+			w.Fail(bus.ErrDisconnected) // ends the one that is open
+			w.Fail(nil)
+			time.Sleep(10 * time.Second)
+			require.Len(t, d.of(emitter.Error), i+1)
+			require.ErrorContains(t, d.of(emitter.Error)[i].(error), "too many feeds")
+			w.onTail(nil)
+			time.Sleep(10 * time.Second)
+			ready(t, e)
+		}
+	})
+}
+
 // What others publish during an outage is heard after it, also if nothing had come before.
 func TestResume(t *testing.T) {
 	for _, before := range []int{0, 3} {
@@ -199,6 +251,7 @@ func TestFeedThatBreaksAtOnce(t *testing.T) {
 				logger, _ := logged()
 				e := newEmitter(t, emitter.Options{Bus: w, Logger: logger})
 				d := keepDiary(t, e)
+				on(t, e, "a", nothing)
 				time.Sleep(time.Minute)
 				require.Less(t, w.tails.Load(), int64(150), "feeds in a minute")
 				require.Less(t, len(d.of("error")), 5, "it is said once")

@@ -25,18 +25,14 @@ var nameOfDB = regexp.MustCompile(`^[a-z][a-z0-9_$()+/-]*$`)
 
 // parse reads a URL. Its errors have nothing of it but what cannot be secret.
 func parse(text string, o BusOptions) (address, error) {
-	u, err := url.Parse(text)
+	u, err := bus.ParseURL(text, "couchdb", "couchdbs")
 	if err != nil {
-		return address{}, errors.New("this is no URL; one is couchdb://user:password@host:5984/db, with special characters in the password as %xx")
+		return address{}, fmt.Errorf("%w; a whole one is couchdb://user:password@host:5984/db", err)
 	}
 	a := address{BusOptions: o, user: u.User}
 	scheme, port := "http", "5984"
-	switch u.Scheme {
-	case "couchdb":
-	case "couchdbs":
+	if u.Scheme == "couchdbs" {
 		scheme, port = "https", "6984"
-	default:
-		return address{}, fmt.Errorf("the scheme is %q: couchdb and couchdbs are known", u.Scheme)
 	}
 	if u.Hostname() == "" || u.Opaque != "" {
 		return address{}, errors.New("the host is missing: couchdb://host:5984/db")
@@ -44,15 +40,11 @@ func parse(text string, o BusOptions) (address, error) {
 	if u.Port() != "" {
 		port = u.Port()
 	}
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return address{}, errors.New("the query, after the question mark, is none")
-	}
 	fs := flag.NewFlagSet("couchdb", flag.ContinueOnError)
 	fs.IntVar(&a.MaxBytes, "maxbytes", a.MaxBytes, "")
 	fs.DurationVar(&a.Timeout, "timeout", a.Timeout, "")
 	fs.DurationVar(&a.Heartbeat, "heartbeat", a.Heartbeat, "")
-	if err := bus.ReadQuery(fs, query); err != nil {
+	if err := bus.ReadQuery(fs, u.Query()); err != nil {
 		return address{}, err
 	}
 	a.defaults()

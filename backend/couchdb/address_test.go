@@ -20,14 +20,17 @@ func TestOpenRefusesMistakes(t *testing.T) {
 		"couchdb://h/db?maxbytes=-1":                 "no size is negative",
 		"couchdb://h/db?timeout=soon":                "timeout",
 		"couchdb://h/db?heartbeat=-1s":               "1ms",
-		"couchdb://u:wr0ng-secret@h:port/db":         "no URL",
+		"couchdb://u:wr0ng-secret@h:port/db":         "not a URL",
 		"couchdb://u:wr0ng-secret@h/db?x=1":          "there are",
 		"couchdb://u:wr0ng-secret@h/db?timeout=%zz":  "query",
 		"couchdb://u:wr0ng-secret@h/db?maxbytes=1;2": "query",
+		"couchdb://u:/wr0ng-secret@h:5984/db":        "%2F for /",
+		"couchdb://u:/Wr0ng-secret@h":                "%2F for /",
+		"couchdb://u:2024?wr0ng-secret@h:5984/db":    "%3F for ?",
 	} {
 		_, err := couchdb.OpenBus(url, nil)
 		require.ErrorContains(t, err, want, url)
-		require.NotContains(t, err.Error(), "wr0ng-secret")
+		require.NotContains(t, err.Error(), "r0ng-secret")
 	}
 }
 

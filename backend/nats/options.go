@@ -74,23 +74,24 @@ func settings(text string, o *BusOptions) (BusOptions, address, error) {
 		s = *o
 		s.Connect = slices.Clone(o.Connect)
 	}
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" || strings.Trim(u.Path, "/") != "" || u.Fragment != "" {
-		// What is wrong is not shown: it may be a part of the password.
-		return s, address{}, fmt.Errorf("nats: open %s: no URL of the form nats://user:password@host:4222?stream=earshot; in a password, write / as %%2F and @ as %%40", redact(text))
+	const form = "no URL of the form nats://user:password@host:4222?stream=earshot"
+	shown := bus.Redact(text)
+	u, err := bus.ParseURL(text, "nats", "tls")
+	if err != nil {
+		return s, address{}, fmt.Errorf("nats: open %s: "+form+": %w", shown, err)
 	}
-	a := address{user: u.User, shown: redact(text)}
+	if u.Host == "" || strings.Trim(u.Path, "/") != "" || u.Fragment != "" {
+		// What is wrong is not shown: it may be a part of the password.
+		return s, address{}, fmt.Errorf("nats: open %s:…: "+form+"; in a password, write / as %%2F", u.Scheme)
+	}
+	a := address{user: u.User, shown: shown}
 	for host := range strings.SplitSeq(u.Host, ",") {
 		if host == "" {
 			return s, a, fmt.Errorf("nats: open %s: an empty host between the commas", a.shown)
 		}
 		a.servers = append(a.servers, u.Scheme+"://"+host)
 	}
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return s, a, fmt.Errorf("nats: open %s: the query is not of the form key=value&key=value", a.shown)
-	}
-	if err := bus.ReadQuery(s.flags(), query); err != nil {
+	if err := bus.ReadQuery(s.flags(), u.Query()); err != nil {
 		return s, a, fmt.Errorf("nats: open %s: %w", a.shown, err)
 	}
 	if err := s.complete(); err != nil {
@@ -171,16 +172,4 @@ func allPlain(s string) bool {
 		}
 	}
 	return true
-}
-
-// redact is bus.Redact, and also hides a user without a password: that is a token.
-func redact(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return bus.Redact(text)
-	}
-	if _, has := u.User.Password(); u.User != nil && !has {
-		u.User = url.User("xxxxx")
-	}
-	return bus.Redact(u.String())
 }

@@ -40,6 +40,8 @@ type Bus struct {
 	caps    atomic.Pointer[bus.Caps]
 	garbage atomic.Uint64
 	ahead   atomic.Int64 // the server's clock before ours, in nanoseconds
+	narrow  atomic.Bool  // a feed has met errLarge: from then on all read one entry at a time
+	most    int64        // see guard
 	trimmed atomic.Int64 // when KeepFor was last applied, in nanoseconds of our clock
 	slots   chan struct{}
 	xadd    []any // see addition

@@ -12,12 +12,12 @@ import (
 )
 
 func TestBus(t *testing.T) {
-	s := shared(t, "--appendonly", "yes", "--requirepass", "s3cret")
+	s := shared(t, "--appendonly", "yes", "--appendfsync", "always", "--requirepass", "s3cret")
 	bustest.Run(t, s.stream)
 }
 
 func TestBusFaults(t *testing.T) {
-	s := shared(t, "--appendonly", "yes", "--requirepass", "s3cret")
+	s := shared(t, "--appendonly", "yes", "--appendfsync", "always", "--requirepass", "s3cret")
 	bustest.Faults(t, s.stream)
 }
 

@@ -34,16 +34,18 @@ func (b *Bus) learn(persistence, memory, replication, fsync string) {
 	case aof != "1":
 		add("The server has no append-only file: a restart loses what came since the last snapshot, or everything. Set appendonly yes.")
 	default:
-		c.Durable = true
+		// With everysec the server answers before it has written, if a sync is under way at that moment and takes less
+		// than 2 s (redis: aof.c, flushAppendOnlyFile). With the others it writes first, always.
+		c.Durable = fsync == "always" || fsync == "no"
 		switch fsync {
 		case "always":
 			add("The server syncs to disk before it answers.")
 		case "everysec":
-			add("The server syncs to disk every second: a loss of power may take the last second or two, and so may a kill while the disk is slow.")
+			add("The server syncs to disk every second: a loss of power may take the last second or two, and so may a kill while the disk is slow, so that it does not count as durable: set appendfsync always.")
 		case "no":
 			add("The server leaves it to the system when to sync to disk: a loss of power may take half a minute.")
 		default:
-			add("The server writes an append-only file; a loss of power may take what was not synced to disk, one second by default.")
+			add("The server does not say how it syncs to disk: give the user +config|get. A loss of power may take what was not synced to disk, one second by default.")
 		}
 	}
 	if field(replication, "role") == "slave" {

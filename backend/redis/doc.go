@@ -37,6 +37,6 @@
 // missed; so does one whose events were deleted one by one, with XDEL.
 //
 // The server should run with maxmemory-policy noeviction, otherwise it may evict the stream when memory is short.
-// A user of an ACL needs +xadd +xread +xrevrange +xinfo +xgroup +xlen +xtrim +multi +exec on the key, and should
+// A user of an ACL needs +xadd +xread +xinfo +xgroup +xlen +xtrim +multi +exec on the key, and should
 // have +info +config|get +time, without which the bus claims no durability.
 package redis

@@ -17,6 +17,9 @@ import (
 const (
 	wantBytes   = 1 << 20
 	wantEntries = 512
+	// The entries that come may be larger than those before, all of them: a reply is held to this many bytes even
+	// if each has BusOptions.MaxBytes.
+	mostBytes = 64 << 20
 )
 
 // A feed has a goroutine that reads one batch ahead of Next.
@@ -87,10 +90,10 @@ func (f *feed) pop() (bus.Delivery, error, bool) {
 	next := f.batch[0]
 	f.batch[0] = item{} // it may be the last that holds the reply in memory
 	f.batch = f.batch[1:]
-	f.token = next.Token
 	if next.gap != nil {
-		return bus.Delivery{}, next.gap, true
+		return bus.Delivery{}, next.gap, true // the token stays before it, until an event comes
 	}
+	f.token = next.Token
 	return next.Delivery, nil, true
 }
 
@@ -148,6 +151,9 @@ func (f *feed) run() {
 			}
 		}
 		if err != nil {
+			if errors.Is(err, errLarge) {
+				f.bus.narrow.Store(true)
+			}
 			if f.err = io.EOF; err != errPast {
 				f.err = f.bus.failed(context.Background(), "feed of", err)
 			}
@@ -160,12 +166,27 @@ func (f *feed) run() {
 // read waits for entries and returns what they are. An error comes after the items.
 func (f *feed) read() (items []item, err error) {
 	ctx := context.Background()
-	args := []any{"xread", "count", f.count()}
-	if !f.past {
-		args = append(args, "block", int64(f.bus.timing.beat/time.Millisecond))
-	}
+	count := f.count()
+	args := []any{"xread", "count", count}
+	position := []any{"streams", f.bus.opts.Stream, f.reached.id.String()}
 	p := f.wire.rdb.Pipeline()
-	entries := client.NewRawCmd(ctx, append(args, "streams", f.bus.opts.Stream, f.reached.id.String())...)
+	block := []any{"block", int64(f.bus.timing.beat / time.Millisecond)}
+	switch {
+	case f.reached.n == unknown:
+		// Without a count, the state has to be of the very moment of the reading, and one entry more is read: it is
+		// what the next reading has to begin with.
+		if f.reached.from != 0 && !f.past {
+			wait := append(append([]any{"xread", "count", 1}, block...), position...)
+			if _, err := f.wire.ask(ctx, wait...); err != nil {
+				return nil, err
+			}
+		}
+		p = f.wire.rdb.TxPipeline()
+		args[2] = count + 1
+	case !f.past:
+		args = append(args, block...)
+	}
+	entries := client.NewRawCmd(ctx, append(args, position...)...)
 	// The state is asked for after the entries have been read, in the same breath. If the stream is still the one
 	// that it was, so are they. A read that waits goes on through DEL, and through what comes after it.
 	info := client.NewRawCmd(ctx, stateArgs(f.bus.opts.Stream)...)
@@ -188,11 +209,16 @@ func (f *feed) read() (items []item, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.digest(list, s)
+	return f.digest(list, s, count)
 }
 
-// digest makes items of entries.
-func (f *feed) digest(list []entry, s state) (items []item, err error) {
+// digest makes items of entries, count at most.
+func (f *feed) digest(list []entry, s state, count int) (items []item, err error) {
+	var next id
+	if len(list) > count {
+		next = list[count].id
+		list = list[:count]
+	}
 	ids := make([]id, len(list))
 	bytes := 0
 	for i, e := range list {
@@ -203,30 +229,34 @@ func (f *feed) digest(list []entry, s state) (items []item, err error) {
 		f.size = bytes/len(list) + 64
 	}
 	from := f.reached
-	to, before, after := s.account(from, ids)
+	var to mark
+	var before, after gap
+	if from.n == unknown {
+		to, before = s.follow(from, ids, next)
+	} else {
+		to, before, after = s.account(from, ids)
+	}
 	f.reached = to
 	if before.here {
-		m := from
-		if len(list) == 0 {
-			m = to
-		} else if from.n != unknown {
-			m.n += before.n
-		}
-		items = append(items, f.gap(from.token(f.epoch), m, before))
+		items = append(items, f.gap(from.token(f.epoch), before))
 	}
 	// The number of the last of these entries is that of to, unless something is missing after it.
 	n := to.n
 	if n != unknown {
 		n -= int64(len(list)) + after.n
 	}
-	for _, e := range list {
+	for i, e := range list {
+		m := mark{id: e.id, n: unknown, next: next}
 		if n != unknown {
 			n++
+			m = mark{id: e.id, n: n}
+		} else if i+1 < len(list) {
+			m.next = ids[i+1]
 		}
 		if f.past && f.limit.less(e.id) {
 			return items, errPast
 		}
-		it := item{Delivery: bus.Delivery{Token: mark{id: e.id, n: n}.token(f.epoch)}}
+		it := item{Delivery: bus.Delivery{Token: m.token(f.epoch)}}
 		if e.text == nil || it.Event.UnmarshalJSON(e.text) != nil {
 			f.bus.garbage.Add(1)
 			continue
@@ -241,13 +271,13 @@ func (f *feed) digest(list []entry, s state) (items []item, err error) {
 		if m.n != unknown {
 			m.n -= after.n
 		}
-		items = append(items, f.gap(m.token(f.epoch), to, after))
+		items = append(items, f.gap(m.token(f.epoch), after))
 	}
 	return items, nil
 }
 
-// gap is the item that says that entries are missing after a position. The feed stands at m then.
-func (f *feed) gap(position bus.Token, m mark, g gap) item {
+// gap is the item that says that entries are missing after a position.
+func (f *feed) gap(position bus.Token, g gap) item {
 	reason := "the stream does not keep them any more"
 	if keep := f.bus.opts.Keep; keep > 0 {
 		reason = "the stream keeps about " + strconv.Itoa(keep) + " events"
@@ -255,17 +285,23 @@ func (f *feed) gap(position bus.Token, m mark, g gap) item {
 	if d := f.bus.opts.KeepFor; d > 0 {
 		reason += " for " + d.String()
 	}
-	it := item{gap: &bus.GapError{After: position, Missed: uint64(g.n), Reason: reason}}
-	it.Token = m.token(f.epoch)
-	return it
+	return item{gap: &bus.GapError{After: position, Missed: uint64(g.n), Reason: reason}}
 }
 
 // count is how many entries to ask for.
 func (f *feed) count() int {
-	if f.size == 0 {
-		return 64
+	largest := f.bus.opts.MaxBytes
+	if largest == 0 {
+		largest = maxBulk
 	}
-	return min(max(wantBytes/f.size, 1), wantEntries)
+	want := 64
+	if f.size > 0 {
+		want = min(wantBytes/f.size, wantEntries)
+	}
+	if f.bus.narrow.Load() {
+		want = 1
+	}
+	return max(min(want, mostBytes/largest), 1)
 }
 
 // An entry is one of the stream. text is nil if it is no event.

@@ -1,6 +1,8 @@
 package redis
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -18,12 +20,16 @@ const (
 	maxHead  = 32 // of a line that announces a length
 )
 
+// errLarge is the error of a reply that is too large. A feed that has met it asks for less.
+var errLarge = errors.New("redis: a reply is too large")
+
 // A guard is a connection that ends when its server sends what is no RESP2, or too much of it, and when it sends
 // nothing for too long while an answer is due. It has the deadlines in its own hands: those of the client library
 // are for whole replies, and a large one over a slow wire would never come through.
 type guard struct {
 	net.Conn
 	quiet time.Duration // how long the other side may be silent
+	most  int64         // of a reply, in place of maxReply; for tests
 
 	// The fields below belong to the goroutine that asks and reads.
 	until  time.Time // when all of it has to be done; zero: never
@@ -81,8 +87,9 @@ func (g *guard) Read(p []byte) (int, error) {
 
 // check follows the replies in p, which is what comes next.
 func (g *guard) check(p []byte) error {
-	if g.size += int64(len(p)); g.size > maxReply {
-		return fmt.Errorf("redis: a reply of more than %d bytes", maxReply)
+	most := cmp.Or(g.most, maxReply)
+	if g.size += int64(len(p)); g.size > most {
+		return fmt.Errorf("%w: more than %d bytes", errLarge, most)
 	}
 	for len(p) > 0 {
 		if g.body > 0 {

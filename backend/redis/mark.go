@@ -47,19 +47,23 @@ func parseID[T string | []byte](text T) (i id, ok bool) {
 type mark struct {
 	id id
 	n  int64 // unknown: the feed began at a time and has not met the end of the stream yet
+	// next is the entry that follows, if n is unknown: it is what tells a gap then. Zero: not known either.
+	next id
 	// from is not 0 if the feed waits for a time that has not come, by the server's clock, in milliseconds.
 	from uint64
 }
 
 const unknown = -1
 
-// token writes a mark: "1795233195489-0/17", "1795233195489-0", "@1795233195489".
+// token writes a mark: "1795233195489-0/17", "1795233195489-0+1795233195490-0", "@1795233195489".
 func (m mark) token(epoch string) bus.Token {
 	switch {
 	case m.from != 0:
 		return bus.MakeToken(engine, epoch, "@"+strconv.FormatUint(m.from, 10))
-	case m.n == unknown:
+	case m.n == unknown && m.next == id{}:
 		return bus.MakeToken(engine, epoch, m.id.String())
+	case m.n == unknown:
+		return bus.MakeToken(engine, epoch, m.id.String()+"+"+m.next.String())
 	}
 	var b [64]byte
 	p := strconv.AppendUint(b[:0], m.id.ms, 10)
@@ -91,6 +95,12 @@ func parseMark(t bus.Token, epoch string) (m mark, err error) {
 		m.n = int64(u)
 	}
 	var ok bool
+	if before, next, more := strings.Cut(text, "+"); more && !counted {
+		if m.next, ok = parseID(next); !ok {
+			return m, bad
+		}
+		text = before
+	}
 	if m.id, ok = parseID(text); !ok {
 		return m, bad
 	}
@@ -138,57 +148,76 @@ func (s state) resume(m mark) (mark, gap) {
 		return mark{id: m.id, n: max(m.n, s.removed())}, g
 	case m.n == unknown && m.id == id{}:
 		return m, gap{}
+	case s.whole() && m.next != id{}:
+		// All up to m are removed, and no more if the next one is the oldest.
+		return mark{id: m.id, n: s.removed()}, gap{here: s.length == 0 || m.next != s.first}
 	}
 	// Entries after m may have been removed. Which, cannot be told.
 	return mark{id: m.id, n: unknown}, gap{here: true}
 }
 
-// account says where a feed that stood at m stands after it has read these entries, of a stream that had the state
+// account says where a feed that stood at m, with a count, stands after it has read these entries, of a stream that had the state
 // s a little later, and what is missing before and after them.
 func (s state) account(m mark, entries []id) (to mark, before, after gap) {
 	k := int64(len(entries))
-	to = mark{id: m.id, n: m.n, from: m.from}
+	to = mark{id: m.id, n: m.n + k}
 	if k > 0 {
-		to.id, to.from = entries[k-1], 0
-		if to.n != unknown {
-			to.n += k
-		}
+		to.id = entries[k-1]
 	}
-	counted := m.n != unknown
 	switch {
 	case to.id == s.last:
 		// At the end of the stream the count is known, whatever was removed.
-		if counted {
-			before = missing(s.added - to.n)
-		}
+		before = missing(s.added - to.n)
 		to.n = s.added
 		return to, before, gap{}
-	case k == 0 && s.length == 0 && to.id.less(s.last) && m.from == 0:
+	case k == 0 && s.length == 0 && to.id.less(s.last):
 		// What came after m came and went.
-		if counted {
-			before = missing(s.added - m.n)
-		}
-		return s.end(), before, gap{}
+		return s.end(), missing(s.added - m.n), gap{}
 	case k == 0 || !s.whole():
 		return to, gap{}, gap{}
 	}
 	if s.length == 0 || to.id.less(s.first) {
 		// All that was read is removed by now, and so is more.
-		if counted {
-			after = missing(s.removed() - to.n)
-			to.n = max(to.n, s.removed())
-		}
+		after = missing(s.removed() - to.n)
+		to.n = max(to.n, s.removed())
 		return to, gap{}, after
 	}
 	for j, e := range entries {
 		if e == s.first { // it is the entry number removed()+1
 			n := s.removed() + k - int64(j)
-			if counted {
-				before = missing(n - to.n)
-			}
+			before = missing(n - to.n)
 			to.n = n
 			break
 		}
 	}
 	return to, before, gap{}
+}
+
+// follow is account for a mark without a count. The state is that of the moment in which the entries were read, and
+// next is the one after them, zero if they go to the end of the stream.
+func (s state) follow(m mark, entries []id, next id) (to mark, before gap) {
+	k := int64(len(entries))
+	before.here = m.next != id{} && (k == 0 || entries[0] != m.next)
+	if k == 0 {
+		switch {
+		case m.from == 0:
+			return s.end(), before // all that came after m is gone
+		case m.id.less(s.last):
+			return s.end(), gap{here: true} // the time has come, and what came with it is gone
+		}
+		return m, gap{}
+	}
+	to = mark{id: entries[k-1], n: unknown, next: next}
+	if to.id == s.last {
+		return s.end(), before
+	}
+	if !s.whole() {
+		return to, before
+	}
+	for j, e := range entries {
+		if e == s.first { // it is the entry number removed()+1
+			return mark{id: to.id, n: s.removed() + k - int64(j)}, before
+		}
+	}
+	return to, before
 }

@@ -26,7 +26,8 @@ type BusOptions struct {
 	// published. 0 means no limit; it is rounded to milliseconds.
 	KeepFor time.Duration
 	// MaxBytes is the length of JSON that an event may have. 0 means 1 MiB, a negative number the server's own
-	// limit of 512 MiB.
+	// limit of 512 MiB. Feeds hold as many events at once as are 64 MiB if each has that length: with a large limit,
+	// reading is slower.
 	MaxBytes int
 	// TLS is for rediss. Nil means the system's certificates and the host's name.
 	TLS *tls.Config
@@ -55,14 +56,11 @@ func settings(text string, opts *BusOptions) (BusOptions, address, error) {
 	fault := func(format string, args ...any) (BusOptions, address, error) {
 		return BusOptions{}, address{}, fmt.Errorf("redis: open %s: "+format, append([]any{bus.Redact(text)}, args...)...)
 	}
-	u, err := url.Parse(text)
+	u, err := bus.ParseURL(text, "redis", "rediss", "redis+unix")
 	if err != nil {
-		return fault("not a URL: write redis://user:password@host:6379/0?stream=name, with %%xx for what is no letter or digit in a password")
+		return fault("%w; a whole one is redis://user:password@host:6379/0?stream=name", err)
 	}
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return fault("the query is not like key=value&key=value")
-	}
+	query := u.Query()
 	a, err := locate(u, query, o.TLS)
 	if err != nil {
 		return fault("%w", err)
@@ -114,8 +112,6 @@ func locate(u *url.URL, query url.Values, config *tls.Config) (address, error) {
 		a.network, a.addr = "unix", u.Path
 		db = query.Get("db")
 		query.Del("db")
-	default:
-		return a, fmt.Errorf("the scheme is redis, rediss or redis+unix, not %q", u.Scheme)
 	}
 	if db != "" {
 		n, err := strconv.ParseUint(db, 10, 31)

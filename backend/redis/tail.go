@@ -89,7 +89,7 @@ func (b *Bus) open(ctx context.Context, w *wire, t bus.Tail) (*feed, error) {
 	f.reached, f.token = m, m.token(s.epoch)
 	if g.here {
 		// After is the token that was given: where the feed goes on is behind the gap.
-		f.first = append(f.first, f.gap(token, m, g))
+		f.first = append(f.first, f.gap(token, g))
 		f.token = token
 	}
 	return f, nil
@@ -107,23 +107,14 @@ func (b *Bus) find(ctx context.Context, w *wire, s state, ms uint64) (mark, erro
 		// All entries are older. Those to come may be as well, if the time has not come yet.
 		return mark{id: first.before(), n: unknown, from: max(ms, 1)}, nil
 	}
-	reply, err := w.ask(ctx, "xrevrange", b.opts.Stream, "("+first.String(), "-", "count", 1)
+	m := mark{id: first.before(), n: unknown}
+	reply, err := w.ask(ctx, "xread", "count", 1, "streams", b.opts.Stream, m.id.String())
 	if err != nil {
 		return mark{}, err
 	}
-	v, err := read(reply)
-	if err != nil {
-		return mark{}, err
+	entries, err := parseEntries(reply)
+	if len(entries) > 0 { // or they were removed in between
+		m.next = entries[0].id
 	}
-	if len(v.list) == 0 { // removed in between
-		return mark{n: unknown}, nil
-	}
-	if len(v.list[0].list) == 0 {
-		return mark{}, errReply
-	}
-	i, ok := parseID(v.list[0].list[0].text)
-	if !ok {
-		return mark{}, errReply
-	}
-	return mark{id: i, n: unknown}, nil
+	return m, err
 }

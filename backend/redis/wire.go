@@ -57,7 +57,7 @@ func (b *Bus) connect(ctx context.Context) (*wire, error) {
 		}
 		conn = secure
 	}
-	w := &wire{conn: &guard{Conn: conn, quiet: b.timing.beat + b.timing.quiet}}
+	w := &wire{conn: &guard{Conn: conn, quiet: b.timing.beat + b.timing.quiet, most: b.most}}
 	dialed := false
 	w.rdb = client.NewClient(&client.Options{
 		Network: b.at.network,

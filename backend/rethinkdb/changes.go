@@ -56,11 +56,12 @@ func (f *feed) more(ctx context.Context, ch *changes, rep reply) (err error) {
 		return fmt.Errorf("rethinkdb: the changefeed has ended: %w", bus.ErrDisconnected)
 	}
 	ch.reply, err = f.c.ask(ctx, ch.token, queryContinue)
+	f.asked = false
 	for _, text := range rep.Rows {
 		if err != nil {
 			return err
 		}
-		if err = f.change(text); f.overran {
+		if err = f.change(ctx, text); f.overran {
 			f.live = nil
 			return f.c.stop(ctx, ch.token)
 		}
@@ -131,7 +132,7 @@ func (f *feed) aborted(ctx context.Context, why error) error {
 var skipped = regexp.MustCompile(`skipped (\d+) elements`)
 
 // change takes one change: an insertion is an event.
-func (f *feed) change(text json.RawMessage) error {
+func (f *feed) change(ctx context.Context, text json.RawMessage) error {
 	var c struct {
 		New   json.RawMessage `json:"new_val"`
 		Old   json.RawMessage `json:"old_val"`
@@ -147,10 +148,14 @@ func (f *feed) change(text json.RawMessage) error {
 		return nil // deleted, or changed by somebody
 	}
 	w := readRow(c.New)
-	switch {
-	case w.id == streamID:
+	if w.id == streamID {
 		return nil
-	case w.at.us == 0 || w.at.us > f.ahead():
+	}
+	impossible, err := f.impossible(ctx, w.at.us)
+	switch {
+	case err != nil:
+		return err
+	case impossible:
 		f.b.garbage.Add(1) // without a ts, or with an impossible one, it is in no order
 		return nil
 	case f.seen.has(w.at.hash), w.at.us < f.from:

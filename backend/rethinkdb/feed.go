@@ -27,12 +27,13 @@ type feed struct {
 	queue []item
 	err   error // why there is no more, once queue is empty
 
-	scan    *scan    // of the past; nil when it is read
-	from    int64    // At: nothing with an earlier ts
-	end     *pos     // Past: nothing behind this place
-	past    bool     // ends with the past
-	floor   pos      // what the retention has deleted up to here is of no concern
-	clock   int64    // the server's minus ours, in microseconds
+	scan    *scan // of the past; nil when it is read
+	from    int64 // At: nothing with an earlier ts
+	end     *pos  // Past: nothing behind this place
+	past    bool  // ends with the past
+	floor   pos   // what the retention has deleted up to here is of no concern
+	clock   clock
+	asked   bool     // the clock, since the reply came that is worked on
 	seen    memory   // what the changefeed may have once more
 	live    *changes // nil until it is open
 	overran bool     // live has lost changes
@@ -88,11 +89,10 @@ func (f *feed) begin(ctx context.Context, t bus.Tail, s stream) error {
 			return err
 		}
 	}
-	now, err := serverTime(ctx, f.c)
-	if err != nil {
+	if err := f.clock.ask(ctx, f.c); err != nil {
 		return err
 	}
-	f.clock = now - time.Now().UnixMicro()
+	now := f.clock.now()
 	if f.b.NoPersist {
 		return nil
 	}
@@ -143,14 +143,30 @@ func (f *feed) begin(ctx context.Context, t bus.Tail, s stream) error {
 	return err
 }
 
-// ahead is the latest ts that r.now() can have given a document. One with a later ts is not of this package, and
-// would have everything in between pass for delivered.
-func (f *feed) ahead() int64 { return time.Now().UnixMicro() + f.clock + f.overlap() }
+// ahead is the latest ts that r.now() can have given a document when the clock was asked. One with a later ts is not
+// of this package, and would have everything in between pass for delivered.
+func (f *feed) ahead() int64 { return f.clock.now() + f.overlap() }
+
+// impossible reports whether a ts is none that r.now() has given a document. Before it says so the server is asked
+// what time it is, once for each reply.
+func (f *feed) impossible(ctx context.Context, us int64) (bool, error) {
+	if us > f.ahead() && !f.asked {
+		if err := f.clock.ask(ctx, f.c); err != nil {
+			return false, err
+		}
+		f.asked = true
+	}
+	return us == 0 || us > f.ahead(), nil
+}
 
 func (f *feed) overlap() int64 { return parts * f.win.width }
 
-// beginScan reads again from the window on.
+// beginScan reads again from the window on, up to the present, which the server is asked for: it is not to overlook
+// what a changefeed that is open already does not bring.
 func (f *feed) beginScan(ctx context.Context) error {
+	if err := f.clock.ask(ctx, f.c); err != nil {
+		return err
+	}
 	s, had, err := f.b.beginScan(ctx, f.c, &f.win, f.end, f.ahead)
 	if err != nil {
 		return err

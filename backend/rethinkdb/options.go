@@ -56,9 +56,13 @@ func parse(address string, opts *BusOptions) (c config, err error) {
 	if opts != nil {
 		c.BusOptions = *opts
 	}
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "rethinkdb" || u.Host == "" || u.Opaque != "" {
-		return c, fmt.Errorf("rethinkdb: this is no URL like rethinkdb://user:password@127.0.0.1:28015/db/table")
+	const form = "this is no URL like rethinkdb://user:password@127.0.0.1:28015/db/table"
+	u, err := bus.ParseURL(address, "rethinkdb")
+	if err != nil {
+		return c, fmt.Errorf("rethinkdb: "+form+": %w", err)
+	}
+	if u.Host == "" || u.Opaque != "" {
+		return c, fmt.Errorf("rethinkdb: " + form)
 	}
 	host, port := u.Hostname(), u.Port()
 	if host == "" {
@@ -73,7 +77,7 @@ func parse(address string, opts *BusOptions) (c config, err error) {
 
 	switch path := strings.Split(strings.Trim(u.Path, "/"), "/"); {
 	case len(path) > 2:
-		return c, fmt.Errorf("rethinkdb: the path of %s is more than /db/table", u.Redacted())
+		return c, fmt.Errorf("rethinkdb: the path of %s is more than /db/table", bus.Redact(address))
 	case len(path) == 2:
 		c.Table = path[1]
 		fallthrough
@@ -82,17 +86,15 @@ func parse(address string, opts *BusOptions) (c config, err error) {
 			c.DB = path[0]
 		}
 	}
-	q, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return c, fmt.Errorf("rethinkdb: the query of the URL cannot be read: %q", u.RawQuery)
-	}
+	q := u.Query()
 	if err := bus.ReadQuery(c.flags(), q); err != nil {
 		return c, fmt.Errorf("rethinkdb: open %s: %w", bus.Redact(address), err)
 	}
 	if err := c.check(); err != nil {
 		return c, err
 	}
-	c.shown = (&url.URL{Scheme: "rethinkdb", User: u.User, Host: c.address, Path: "/" + c.DB + "/" + c.Table, RawQuery: q.Encode()}).Redacted()
+	whole := url.URL{Scheme: "rethinkdb", User: u.User, Host: c.address, Path: "/" + c.DB + "/" + c.Table, RawQuery: q.Encode()}
+	c.shown = bus.Redact(whole.String())
 	return c, nil
 }
 

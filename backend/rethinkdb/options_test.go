@@ -53,6 +53,9 @@ func TestOpenMistakes(t *testing.T) {
 		"rethinkdb://u:wr0ng-secret@h:port/a":   "this is no URL like",
 		"rethinkdb://u:wr0ng-secret@h?x=%zz":    "cannot be read",
 		"rethinkdb://u:wr0ng-secret@h?keep=a;b": "cannot be read",
+		"rethinkdb://u:/wr0ng-secret@h:1/db/t":  "%2F for /",
+		"rethinkdb://u:/wr0ng-secret@h/db":      "%2F for /",
+		"rethinkdb://u:2024?wr0ng-secret@h/db":  "%3F for ?",
 	} {
 		_, err := rethinkdb.OpenBus(url, nil)
 		require.ErrorContains(t, err, says, url)

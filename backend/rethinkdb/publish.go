@@ -24,9 +24,8 @@ var reqlNow = json.RawMessage(fmt.Sprintf("[%d,[]]", ql2.Term_NOW))
 
 // A batch is the documents of one insert.
 type batch struct {
-	keys    []string
-	sources []string
-	query   []byte
+	keys  []string
+	query []byte
 }
 
 // Publish writes the events in batches, one after the other, each acknowledged from disk. It blocks until the
@@ -90,8 +89,7 @@ func (b *Bus) batches(events []event.Event) (all []batch, err error) {
 		if cur.query, err = appendDocument(cur.query, ev, text, n+int64(i)+1); err != nil {
 			return nil, err
 		}
-		cur.keys = append(cur.keys, key(ev.ID))
-		cur.sources = append(cur.sources, ev.Source)
+		cur.keys = append(cur.keys, key(ev.Source, ev.ID))
 	}
 	b.end(cur)
 	return all, nil
@@ -121,27 +119,22 @@ func (b *Bus) insert(ctx context.Context, c *conn, batch batch) error {
 }
 
 // duplicates looks at what an insert has refused. A document that is there already is what a repeated Publish
-// meets, and well; unless it is an event of another source.
+// meets, and well.
 func (b *Bus) duplicates(ctx context.Context, c *conn, batch batch, refused error) error {
-	rows, _, err := c.all(ctx, b.table.GetAll(anys(batch.keys)...).Pluck("id", "source"), 0)
+	rows, _, err := c.all(ctx, b.table.GetAll(anys(batch.keys)...).Pluck("id"), 0)
 	if err != nil {
 		return err
 	}
-	there := make(map[string]string, len(rows))
+	there := make(map[string]bool, len(rows))
 	for _, text := range rows {
-		var doc struct{ ID, Source string }
+		var doc struct{ ID string }
 		if json.Unmarshal(text, &doc) == nil {
-			there[doc.ID] = doc.Source
+			there[doc.ID] = true
 		}
 	}
-	for i, k := range batch.keys {
-		source, ok := there[k]
-		switch {
-		case !ok:
+	for _, k := range batch.keys {
+		if !there[k] {
 			return refused
-		case source != batch.sources[i]:
-			return fmt.Errorf("rethinkdb: event %q of %q: the ID is taken by an event of %q: IDs must be unique across sources",
-				k, batch.sources[i], source)
 		}
 	}
 	return nil

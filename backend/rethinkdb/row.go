@@ -18,14 +18,16 @@ import (
 // streamID is the document that says which stream a table holds.
 const streamID = "earshot:stream"
 
-// key is the primary key of an event: its ID, unless that is too long for one (127 bytes), or could be taken for
-// a document of this package.
-func key(id string) string {
-	if len(id) <= 120 && !strings.HasPrefix(id, "earshot:") && strings.IndexByte(id, 0) < 0 {
-		return id
+// key is the primary key of an event: source and ID, because two sources may count their events from 1. There is a
+// space between them, and a hash in the place of all of it if that would not tell where the source ends, or is too long
+// for a primary key (127 bytes).
+func key(source, id string) string {
+	if len(source)+len(id) < 120 && !strings.Contains(source, " ") && strings.IndexByte(source+id, 0) < 0 {
+		return source + " " + id
 	}
-	sum := sha256.Sum256([]byte(id))
-	return "earshot:" + base64.RawURLEncoding.EncodeToString(sum[:])
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %s%s", len(source), source, id)
+	return "earshot:" + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
 // appendDocument appends the document of an event whose JSON is text.
@@ -40,7 +42,7 @@ func appendDocument(to []byte, ev *event.Event, text []byte, n int64) ([]byte, e
 		Time    string          `json:"time,omitempty"`
 		Event   string          `json:"event"`
 	}{
-		ID: key(ev.ID), TS: reqlNow, N: n,
+		ID: key(ev.Source, ev.ID), TS: reqlNow, N: n,
 		Type: ev.Type, Source: ev.Source, Subject: ev.Subject,
 		Event: string(text),
 	}

@@ -91,10 +91,10 @@ func TestDocument(t *testing.T) {
 	require.NoError(t, b.Publish(within(t), ev))
 	text, err := ev.AppendJSON(nil)
 	require.NoError(t, err)
-	rows := run(t, b, b.TableTerm().Get("doc-1").Without("ts"))
+	rows := run(t, b, b.TableTerm().Get("/shop/1 doc-1").Without("ts"))
 	require.Len(t, rows, 1)
 	want, err := json.Marshal(map[string]any{
-		"id": "doc-1", "n": 1, "type": "order.placed", "source": "/shop/1", "subject": "order/7",
+		"id": "/shop/1 doc-1", "n": 1, "type": "order.placed", "source": "/shop/1", "subject": "order/7",
 		"time": "2026-11-20T09:00:00.5Z", "event": string(text),
 	})
 	require.NoError(t, err)
@@ -102,12 +102,12 @@ func TestDocument(t *testing.T) {
 	rows = run(t, b, b.TableTerm().HasFields("event").Filter(func(d r.Term) r.Term {
 		return r.JSON(d.Field("event")).Field("data").Field("amount").Gt(10)
 	}).Pluck("id"))
-	require.Equal(t, `[{"id":"doc-1"}]`, fmt.Sprintf("%s", rows))
+	require.Equal(t, `[{"id":"/shop/1 doc-1"}]`, fmt.Sprintf("%s", rows))
 	rows = run(t, b, b.TableTerm().OrderBy(r.OrderByOpts{Index: "ts"}).Pluck("id"))
-	require.Equal(t, `[{"id":"doc-1"}]`, fmt.Sprintf("%s", rows), "the stream's own document is not in the index")
+	require.Equal(t, `[{"id":"/shop/1 doc-1"}]`, fmt.Sprintf("%s", rows), "the stream's own document is not in the index")
 }
 
-// IDs that cannot be primary keys are, and one that belongs to another source is no copy.
+// IDs that cannot be primary keys are, and the same ID of another source is another event.
 func TestIDs(t *testing.T) {
 	b := fixture{at: base(t)}.bus(t)
 	long := fmt.Sprintf("%0500d", 1)
@@ -116,10 +116,21 @@ func TestIDs(t *testing.T) {
 		require.NoError(t, b.Publish(within(t), evs...))
 	}
 	require.ElementsMatch(t, idsOf(evs), rest(t, tail(t, b, bus.Tail{From: bus.Start, Past: true})))
-	other := make1("short")
-	other.Source = "/other"
-	require.ErrorContains(t, b.Publish(within(t), make1("new"), other), "unique across sources")
-	require.Len(t, rest(t, tail(t, b, bus.Tail{From: bus.Start, Past: true})), 5)
+	f := tail(t, b, bus.Tail{})
+	var others []event.Event
+	for _, source := range []string{"/other", "/test short", "earshot:stream", long, long[1:]} {
+		other := make1("short")
+		other.Source = source
+		others = append(others, other)
+	}
+	split := make1("short short") // "/test" and this are no copy of "/test short" and "short"
+	others = append(others, split)
+	for range 2 {
+		require.NoError(t, b.Publish(within(t), append(others, evs...)...))
+	}
+	ids, _ := read(t, f, len(others))
+	require.ElementsMatch(t, idsOf(others), ids)
+	require.Len(t, rest(t, tail(t, b, bus.Tail{From: bus.Start, Past: true})), len(evs)+len(others))
 }
 
 // What others put into the table is skipped and counted, in the past and live.

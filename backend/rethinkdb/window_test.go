@@ -101,13 +101,19 @@ func TestNoWindow(t *testing.T) {
 }
 
 func TestKey(t *testing.T) {
-	require.Equal(t, "a-1", key("a-1"))
+	require.Equal(t, "/a 1 2", key("/a", "1 2"))
 	long := strings.Repeat("x", 500)
-	for _, id := range []string{long, long + "y", streamID, "a\x00b"} {
-		require.NotEqual(t, id, key(id))
-		require.Less(t, len(key(id)), 127)
+	seen := map[string]bool{streamID: true}
+	for _, e := range [][2]string{
+		{long, "a"}, {"a", long}, {"a", long + "y"}, {"/a", "1 2"}, {"/a 1", "2"}, {"/a 1 2", ""}, {"", "/a 1 2"},
+		{"a", "b\x00"}, {"a\x00", "b"}, {"earshot:stream", "a"}, {long + " ", "a"}, {long, " a"},
+	} {
+		k := key(e[0], e[1])
+		require.False(t, seen[k], "%q of %q", k, e)
+		seen[k] = true
+		require.Less(t, len(k), 127)
+		require.NotContains(t, k, "\x00")
 	}
-	require.NotEqual(t, key(long), key(long+"y"))
 }
 
 func TestPosText(t *testing.T) {

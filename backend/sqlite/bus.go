@@ -13,7 +13,13 @@ import (
 )
 
 func init() {
-	bus.Register(engineName, func(address string) (bus.Bus, error) { return OpenBus(address, nil) })
+	bus.Register(engineName, func(address string) (bus.Bus, error) {
+		b, err := OpenBus(address, nil)
+		if err != nil {
+			return nil, err // not a nil *Bus in an interface
+		}
+		return b, nil
+	})
 }
 
 const engineName = "sqlite" // in URLs and tokens

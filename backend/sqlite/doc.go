@@ -28,7 +28,9 @@
 // Every stream has a table of its own, "earshot:shop" for the stream shop, with the columns seq, at (microseconds
 // since 1970, by the host's clock; if the clock is set back, at stands still until it has caught up), id, source and
 // event, the CloudEvent as JSON. Look into it with any SQLite program. The tables live well together with those of
-// an application, which can publish within its own transaction by inserting (id, source, event).
+// an application, which can publish within its own transaction by inserting (id, source, event). Rows that somebody
+// deletes are a gap for feeds that have not had them, and so is every number that is missing: insert without OR IGNORE
+// and ON CONFLICT, which may use up numbers for rows that are there already.
 //
 // Retention is done by Publish, some rows at a time; the space is used again, and the file does not shrink.
 //

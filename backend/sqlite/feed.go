@@ -32,6 +32,7 @@ type feed struct {
 
 	// The fields below are of the goroutine that calls Next.
 	read  int64   // the seq that was read last
+	lost  bool    // a gap was returned, and no event since
 	batch []entry // what was read and not returned
 	since int64   // rows that are older, in microseconds, are left out; for At
 	past  bool
@@ -77,7 +78,9 @@ func (f *feed) Next(ctx context.Context) (bus.Delivery, error) {
 		if f.err != nil {
 			return bus.Delivery{}, f.err
 		}
-		f.pos.Store(f.read) // all that was read was returned, or is not wanted
+		if !f.lost {
+			f.pos.Store(f.read) // all that was read was returned, or is not wanted
+		}
 		if f.past && f.read >= f.end {
 			return bus.Delivery{}, io.EOF
 		}
@@ -133,10 +136,10 @@ func (f *feed) take() (bus.Delivery, error) {
 	e := f.batch[0]
 	f.batch[0] = entry{}
 	f.batch = f.batch[1:]
-	f.pos.Store(e.seq)
-	if e.gap != nil {
-		return bus.Delivery{}, e.gap
+	if f.lost = e.gap != nil; f.lost {
+		return bus.Delivery{}, e.gap // the token stays before it
 	}
+	f.pos.Store(e.seq)
 	return bus.Delivery{Event: e.ev, Token: f.token(e.seq)}, nil
 }
 

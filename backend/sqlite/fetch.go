@@ -64,7 +64,7 @@ func (f *feed) fetchBatch() error {
 	}
 	defer rows.Close()
 	f.batch = f.batch[:0]
-	before, first, size, there := f.read, int64(0), 0, false
+	before, size, there, rowsCame := f.read, 0, false, false
 	var epoch, text sql.RawBytes
 	var last int64
 	var seq sql.NullInt64
@@ -79,12 +79,10 @@ func (f *feed) fetchBatch() error {
 		if !seq.Valid {
 			break // no rows: only what is known of the stream
 		}
-		if first == 0 {
-			first = seq.Int64
-			if err := f.gap(before, first, last); err != nil {
-				return err
-			}
+		if err := f.gap(seq.Int64, !rowsCame); err != nil {
+			return err
 		}
+		rowsCame = true
 		size += len(text)
 		f.add(seq.Int64, at, text)
 	}
@@ -95,29 +93,36 @@ func (f *feed) fetchBatch() error {
 		return f.foreign(errNoStream)
 	case last < before:
 		return f.foreign(fmt.Errorf("the stream ends at %d, before position %d: was it restored from a copy?", last, before))
-	case first == 0:
-		return f.gap(before, last+1, last)
+	case !rowsCame:
+		return f.gap(last+1, true)
 	}
 	return nil
 }
 
-// gap appends a gap to the batch if events between two rows, not counting these, were pruned. Numbers can also be
-// missing because they were never used: if somebody has inserted rows by other means, and some were there already.
-func (f *feed) gap(before, next, last int64) error {
-	if next <= before+1 {
+// gap appends a gap to the batch if rows between the one that was read last and the next one are gone: pruned, or
+// deleted by somebody. Publish leaves no number unused.
+func (f *feed) gap(next int64, maybePruned bool) error {
+	before, to := f.read, next-1
+	if f.past {
+		to = min(to, f.end)
+	}
+	if to <= before {
 		return nil
 	}
-	var oldest int64
-	err := f.file.read.QueryRow(statement("SELECT ifnull(min(seq), ?) FROM TABLE_NAME", tableOf(f.bus.opts.Stream)), last+1).Scan(&oldest)
-	if err != nil || oldest < next {
-		return err
+	reason := "they are not in the table any more"
+	if maybePruned {
+		var oldest int64
+		err := f.file.read.QueryRow(statement("SELECT ifnull(min(seq), ?) FROM TABLE_NAME", tableOf(f.bus.opts.Stream)), next).Scan(&oldest)
+		if err != nil {
+			return err
+		}
+		if oldest >= next {
+			reason = f.bus.kept()
+		}
 	}
-	f.read = next - 1
-	if f.past {
-		f.read = min(f.read, f.end)
-	}
-	f.batch = append(f.batch, entry{seq: f.read, gap: &bus.GapError{
-		After: f.token(before), Missed: uint64(f.read - before), Reason: f.bus.kept(),
+	f.read = to
+	f.batch = append(f.batch, entry{seq: to, gap: &bus.GapError{
+		After: f.token(before), Missed: uint64(to - before), Reason: reason,
 	}})
 	return nil
 }

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"net/url"
@@ -67,20 +66,12 @@ func parseURL(address string, opts *BusOptions) (path string, o BusOptions, err 
 	if opts != nil {
 		o = *opts
 	}
-	u, err := url.Parse(address)
+	u, err := bus.ParseURL(address, "sqlite")
 	if err != nil {
-		var parse *url.Error
-		if errors.As(err, &parse) {
-			err = parse.Err
-		}
-		return "", o, fmt.Errorf("sqlite: %q is no URL: %w", address, err)
+		return "", o, fmt.Errorf("sqlite: open %s: %w; a whole one is sqlite:events.db or sqlite:///var/lib/shop/events.db", bus.Redact(address), err)
 	}
 	if path, err = urlPath(u); err != nil {
 		return "", o, err
-	}
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return "", o, fmt.Errorf("sqlite: the query of %q: %w", address, err)
 	}
 	fs := flag.NewFlagSet("sqlite", flag.ContinueOnError)
 	fs.StringVar(&o.Stream, "stream", o.Stream, "")
@@ -88,38 +79,36 @@ func parseURL(address string, opts *BusOptions) (path string, o BusOptions, err 
 	fs.DurationVar(&o.KeepFor, "keepfor", o.KeepFor, "")
 	fs.IntVar(&o.MaxBytes, "maxbytes", o.MaxBytes, "")
 	fs.StringVar((*string)(&o.Sync), "sync", string(o.Sync), "")
-	if err := bus.ReadQuery(fs, query); err != nil {
-		return "", o, fmt.Errorf("sqlite: open %q: %w", address, err)
+	if err := bus.ReadQuery(fs, u.Query()); err != nil {
+		return "", o, fmt.Errorf("sqlite: open %s: %w", bus.Redact(address), err)
 	}
 	return path, o, o.check()
 }
 
 func urlPath(u *url.URL) (string, error) {
-	if u.Scheme != "sqlite" {
-		return "", fmt.Errorf("sqlite: %q is not of this engine: a URL is sqlite:events.db or sqlite:///var/lib/shop/events.db", u.Redacted())
-	}
+	shown := bus.Redact(u.String())
 	if u.Host != "" || u.User != nil || u.Fragment != "" {
-		return "", fmt.Errorf("sqlite: %q has more than a path: write sqlite:events.db, or three slashes as in sqlite:///var/lib/shop/events.db", u.Redacted())
+		return "", fmt.Errorf("sqlite: %q has more than a path: write sqlite:events.db, or three slashes as in sqlite:///var/lib/shop/events.db", shown)
 	}
 	path := u.Path
 	if u.Opaque != "" {
 		var err error
 		if path, err = url.PathUnescape(u.Opaque); err != nil {
-			return "", fmt.Errorf("sqlite: the path in %q: %w", u, err)
+			return "", fmt.Errorf("sqlite: the path in %q: %w", shown, err)
 		}
 	}
 	switch {
 	case path == "" || path == "/":
-		return "", fmt.Errorf("sqlite: %q names no file: write sqlite:events.db", u)
+		return "", fmt.Errorf("sqlite: %q names no file: write sqlite:events.db", shown)
 	case strings.HasPrefix(path, ":"):
-		return "", fmt.Errorf("sqlite: %q is no file: package membus has a bus in memory", u)
+		return "", fmt.Errorf("sqlite: %q is no file: package membus has a bus in memory", shown)
 	case strings.ContainsRune(path, 0):
-		return "", fmt.Errorf("sqlite: the path in %q has a NUL in it", u)
+		return "", fmt.Errorf("sqlite: the path in %q has a NUL in it", shown)
 	}
 	// Absolute from the beginning: the file stays the same one when the program changes its directory.
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return "", fmt.Errorf("sqlite: the path in %q: %w", u, err)
+		return "", fmt.Errorf("sqlite: the path in %q: %w", shown, err)
 	}
 	return abs, nil
 }

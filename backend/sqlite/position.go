@@ -82,17 +82,20 @@ func (f *feed) seek(oldest, last int64) (int64, error) {
 	}
 	defer query.Close()
 	lo, hi := oldest, last+1 // the row is one of these, or hi
+	found := last + 1
 	for lo < hi {
 		mid := lo + (hi-lo)/2
 		var seq, at int64
 		switch err := query.QueryRow(mid).Scan(&seq, &at); {
 		case err == sql.ErrNoRows || err == nil && (at >= f.since || seq >= hi):
-			hi = mid
+			if hi = mid; err == nil && at >= f.since {
+				found = min(found, seq)
+			}
 		case err != nil:
 			return 0, err
 		default:
 			lo = seq + 1
 		}
 	}
-	return min(lo-1, last), nil
+	return found - 1, nil // what was deleted before it may be older
 }

@@ -201,6 +201,7 @@ func TestForeignRows(t *testing.T) {
 	change(t, path, insert+`('sql', '/db', ''), ('sql', '/db', '')`) // leaves holes in the numbers
 	want(t, f, "sql")
 	require.NoError(t, b.Publish(t.Context(), newEvent("1")))
+	wantGap(t, f, 2)
 	want(t, f, "1")
 	require.EqualValues(t, 6, b.Garbage())
 	change(t, path, `UPDATE "earshot:earshot" SET at = 'noon' WHERE id = '1'`)
