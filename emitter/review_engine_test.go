@@ -165,11 +165,13 @@ func TestDeniedIsSaidOnce(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
 				w := newWire(nil)
 				var port atomic.Int64
-				fault := func() error { return fmt.Errorf("127.0.0.1:%d: %w", 40_000+port.Add(1), wrong) }
+				begin := make(chan struct{})
+				fault := func() error { <-begin; return fmt.Errorf("127.0.0.1:%d: %w", 40_000+port.Add(1), wrong) }
 				w.onPublish(func(context.Context, []event.Event) error { return fault() })
 				w.onTail(func(context.Context, bus.Tail) (bus.Feed, error) { return nil, fault() })
 				e := newEmitter(t, emitter.Options{Bus: w})
 				d := keepDiary(t, e)
+				close(begin)
 				emit(t, e, "a", 1)
 				time.Sleep(time.Minute)
 				require.Equal(t, []string{"error"}, d.take())

@@ -53,7 +53,7 @@ func TestEmitWaitJoinsErrors(t *testing.T) {
 			require.ErrorAs(t, all.Unwrap()[3], &last)
 			require.Equal(t, "a", last.Event)
 			require.Equal(t, place, last.Listener)
-			require.ErrorContains(t, last, "nil map")
+			require.ErrorContains(t, last, "index out of range")
 			require.ErrorContains(t, last, place)
 			require.Equal(t, []string{"last"}, heard.take())
 			var p *earshot.PanicError

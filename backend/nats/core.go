@@ -2,8 +2,8 @@ package nats
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	natsgo "github.com/nats-io/nats.go"
@@ -43,8 +43,10 @@ func (b *Bus) tailCore(ctx context.Context, hint []string) (bus.Feed, error) {
 		return nil, err
 	}
 	f := &coreFeed{bus: b, link: l, closed: make(chan struct{}), wake: make(chan struct{}, 1)}
-	before := l.nc.LastError()
-	f.sub, err = l.nc.Subscribe(common(b.opts.Prefix, filters(b.opts.Prefix, hint)), f.take)
+	subject := common(b.opts.Prefix, filters(b.opts.Prefix, hint))
+	h := l.hear(func(text string) bool { return strings.Contains(text, `"`+subject+`"`) })
+	defer h.dismiss()
+	f.sub, err = l.nc.Subscribe(subject, f.take)
 	if err == nil {
 		err = f.sub.SetPendingLimits(-1, -1) // take never waits, and bounds the queue itself
 	}
@@ -59,16 +61,18 @@ func (b *Bus) tailCore(ctx context.Context, hint []string) (bus.Feed, error) {
 		f.Close()
 		return nil, err
 	}
-	// The server says what it does not permit before it answers the ping.
-	if err := l.nc.LastError(); err != nil && err != before && errors.Is(err, natsgo.ErrPermissionViolation) {
+	if err := h.verdict(ctx, opening); err != nil {
 		f.Close()
-		return nil, b.explain(opening, err)
+		return nil, err
 	}
 	return f, nil
 }
 
 // take puts a message into the queue, or counts it.
 func (f *coreFeed) take(m *natsgo.Msg) {
+	if len(m.Data) == 0 && m.Subject == f.bus.probed() {
+		return // another bus asks whether it may publish
+	}
 	f.mu.Lock()
 	if len(f.queue)-f.head >= coreMessages || f.bytes+len(m.Data) > coreBytes {
 		f.dropped++

@@ -9,6 +9,9 @@
 // [Bus.Caps] promises, and nothing of it is changed. The event "user.added" is published to the subject
 // "shop.user.added", so that programs without earshot, and the nats command, can subscribe to it.
 //
+// [Bus.Publish] without events sends an empty message to "shop.earshot.probe", which the stream refuses: permissions
+// to publish have to include it.
+//
 // With "?mode=core" there is no stream. The server passes events on to those who listen and forgets them, which
 // takes a server of any configuration and is several times as fast: at most once, nothing to read again. What a
 // feed loses because it reads too slowly is reported as a *bus.GapError.

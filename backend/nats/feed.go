@@ -36,8 +36,9 @@ type feed struct {
 	closed  chan struct{}
 
 	// What follows belongs to Next.
-	pos      uint64 // the last sequence that was delivered or is known not to concern the feed
-	count    uint64 // of messages from the consumer, which numbers them
+	lost     bus.Token // what Token returns after a gap, until an event comes: the position before it
+	pos      uint64    // the last sequence that was delivered or is known not to concern the feed
+	count    uint64    // of messages from the consumer, which numbers them
 	credit   credit
 	gap      *bus.GapError // to be reported first
 	held     *natsgo.Msg   // after the gap
@@ -49,8 +50,15 @@ type feed struct {
 
 var _ bus.Positioned = (*feed)(nil)
 
-// Token returns the position after the event that Next returned last.
+// Token returns the position after the event that Next returned last. It does not move over a gap until one comes.
 func (f *feed) Token() bus.Token {
+	if f.lost != "" {
+		return f.lost
+	}
+	return f.position()
+}
+
+func (f *feed) position() bus.Token {
 	return bus.MakeToken(engine, f.epoch, strconv.FormatUint(f.pos, 10))
 }
 
@@ -140,7 +148,8 @@ func (f *feed) deliver(ctx context.Context, m *natsgo.Msg, meta *natsgo.MsgMetad
 		f.bus.garbage.Add(1)
 		return bus.Delivery{}, false, nil
 	}
-	d.Token = f.Token()
+	f.lost = ""
+	d.Token = f.position()
 	return d, true, nil
 }
 
@@ -165,6 +174,10 @@ func (f *feed) skip(ctx context.Context, to uint64) error {
 		}
 		if max(info.State.FirstSeq, 1) > f.pos+1 {
 			f.miss(0, kept(info.Config))
+		} else if info.State.NumDeleted > 0 {
+			// Some of what was skipped may have been one that the hint wants. A feed without the hint can tell, and
+			// that is what the next one is.
+			return fmt.Errorf("nats: feed of %s: %w: somebody removes single events from the stream, so that the feed has to be opened without its hint", f.bus, bus.ErrDisconnected)
 		}
 		f.verified = n + 1 // receive takes one off before it is looked at
 	}
@@ -178,7 +191,10 @@ func (f *feed) miss(n uint64, reason string) {
 		reason = "they were removed from the stream before the feed got to them"
 	}
 	if f.gap == nil {
-		f.gap = &bus.GapError{After: f.Token(), Missed: n, Reason: reason}
+		f.gap = &bus.GapError{After: f.position(), Missed: n, Reason: reason}
+		if f.lost == "" {
+			f.lost = f.gap.After
+		}
 	}
 }
 

@@ -31,6 +31,8 @@ type link struct {
 	cause error      // why the link ended, if that is known
 	calls map[uint64]call
 	last  uint64 // the last key of calls
+
+	hearings map[*hearing]struct{}
 }
 
 // A call waits for the server, which may say out of turn that a subject is not permitted.
@@ -93,7 +95,7 @@ func (b *Bus) dialNow(d *dialing) {
 }
 
 func (b *Bus) newLink() (*link, error) {
-	l := &link{bus: b, done: make(chan struct{}), calls: map[uint64]call{}}
+	l := &link{bus: b, done: make(chan struct{}), calls: map[uint64]call{}, hearings: map[*hearing]struct{}{}}
 	o := natsgo.GetDefaultOptions()
 	o.Name = "earshot " + b.opts.Stream
 	o.Servers = b.addr.servers
@@ -188,6 +190,11 @@ func (l *link) heard(_ *natsgo.Conn, _ *natsgo.Subscription, err error) {
 	switch {
 	case errors.Is(err, natsgo.ErrSlowConsumer), errors.Is(err, natsgo.ErrBadHeaderMsg):
 		// A feed that loses something sees it itself, and so does one that reads garbage.
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for h := range l.hearings {
+			h.pass(err, nil)
+		}
 	case errors.Is(err, natsgo.ErrPermissionViolation):
 		text := err.Error()
 		denied := fmt.Errorf("nats: %s: %w: %s", l.bus, bus.ErrDenied, text)
@@ -197,6 +204,9 @@ func (l *link) heard(_ *natsgo.Conn, _ *natsgo.Subscription, err error) {
 			if c.concerns(text) || l.inbox != "" && strings.Contains(text, `"`+l.inbox) {
 				c.fail(denied)
 			}
+		}
+		for h := range l.hearings {
+			h.pass(err, denied)
 		}
 	default:
 		// A failed write, a subscription over the limit, credentials that ended: what this connection has

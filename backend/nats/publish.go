@@ -106,7 +106,7 @@ func (b *Bus) publish(ctx context.Context, messages []message) error {
 		if why := refuses(info); why != "" {
 			return fmt.Errorf("nats: stream %q of %s accepts nothing: %s", b.opts.Stream, b, why)
 		}
-		return nil
+		return l.tryOut(ctx)
 	}
 	if !l.ready.Load() {
 		if _, err := l.stream(ctx); err != nil {
@@ -121,6 +121,25 @@ func (b *Bus) publish(ctx context.Context, messages []message) error {
 	return l.publishStream(ctx, messages)
 }
 
+// tryOut sees whether the server would let an event through to the stream, which refuses this one for its header.
+func (l *link) tryOut(ctx context.Context) error {
+	m := l.bus.probe()
+	p := newPublishing(l, []message{{subject: m.Subject}}, 1)
+	key := l.add(p)
+	defer l.remove(key)
+	m.Reply = p.reply(key)
+	if err := l.nc.PublishMsg(m); err != nil {
+		l.end(err)
+		return l.lost("publish to")
+	}
+	err := p.wait(ctx)
+	var api *jetstream.APIError
+	if errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+		return nil
+	}
+	return err
+}
+
 // publishCore publishes without a stream. The answer to a ping says that the server has read all before it.
 func (l *link) publishCore(ctx context.Context, messages []message) error {
 	for i := range messages {
@@ -128,8 +147,20 @@ func (l *link) publishCore(ctx context.Context, messages []message) error {
 			return err
 		}
 	}
-	p := newPublishing(l, messages, 0)
-	before := l.nc.LastError()
+	var probe *natsgo.Msg
+	about := messages
+	if len(messages) == 0 && l.nc.HeadersSupported() {
+		probe = l.bus.probe()
+		about = []message{{subject: probe.Subject}}
+	}
+	h := l.hear(newPublishing(l, about, 0).concerns)
+	defer h.dismiss()
+	if probe != nil {
+		if err := l.nc.PublishMsg(probe); err != nil {
+			l.end(err)
+			return l.lost("publish to")
+		}
+	}
 	for i := range messages {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -142,11 +173,7 @@ func (l *link) publishCore(ctx context.Context, messages []message) error {
 	if err := l.flush(ctx, "publish to"); err != nil {
 		return err
 	}
-	// The server says what it does not permit before it answers the ping.
-	if err := l.nc.LastError(); err != before && errors.Is(err, natsgo.ErrPermissionViolation) && p.concerns(err.Error()) {
-		return l.bus.explain("publish to", err)
-	}
-	return nil
+	return h.verdict(ctx, "publish to")
 }
 
 // flush waits until the server has read all that was written.

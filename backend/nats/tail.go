@@ -21,7 +21,9 @@ const forgotten = 5 * time.Minute
 // Tail opens a feed. It waits for the server to have it open.
 //
 // The position of bus.At is by the server's clock. The Missed of a *bus.GapError counts all events of the stream,
-// also those that a Hint leaves out, and is zero where a Hint makes it unknown. With Core there is only bus.Now.
+// also those that a Hint leaves out, and is zero where a Hint makes it unknown. A stream from which single events were
+// removed, or that removes some by itself before older ones, is read without the Hint, whose gaps could not be told.
+// With Core there is only bus.Now.
 func (b *Bus) Tail(ctx context.Context, t bus.Tail) (bus.Feed, error) {
 	if b.ctx.Err() != nil {
 		return nil, bus.ErrClosed
@@ -52,10 +54,12 @@ func (b *Bus) tail(ctx context.Context, t bus.Tail) (bus.Feed, error) {
 	config := jetstream.ConsumerConfig{
 		AckPolicy:         jetstream.AckNonePolicy,
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
-		FilterSubjects:    filters(b.opts.Prefix, t.Hint),
 		MemoryStorage:     true,
 		Replicas:          1,
 		InactiveThreshold: forgotten,
+	}
+	if !holed(info) {
+		config.FilterSubjects = filters(b.opts.Prefix, t.Hint)
 	}
 	f.filtered = config.FilterSubjects != nil
 	first := max(info.State.FirstSeq, 1)
@@ -65,7 +69,7 @@ func (b *Bus) tail(ctx context.Context, t bus.Tail) (bus.Feed, error) {
 		}
 		if f.pos+1 < first {
 			f.gap = &bus.GapError{After: token, Missed: first - 1 - f.pos, Reason: kept(info.Config)}
-			f.pos = first - 1
+			f.pos, f.lost = first-1, token
 		}
 	} else if at, ok := t.From.Time(); ok {
 		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &at
@@ -93,6 +97,11 @@ func (b *Bus) tail(ctx context.Context, t bus.Tail) (bus.Feed, error) {
 		f.finished = true
 	}
 	return f, nil
+}
+
+// holed reports whether events may be missing between others.
+func holed(info *jetstream.StreamInfo) bool {
+	return info.State.NumDeleted > 0 || info.Config.MaxMsgsPerSubject > 0 || info.Config.AllowMsgTTL
 }
 
 // consume makes the consumer, and sees to it that it is one of the stream that f is about.
