@@ -70,10 +70,14 @@ func (e *Emitter) shut(ctx context.Context) error {
 	e.book.mu.Unlock()
 
 	e.stop()
-	if last != nil && !e.isInside(ctx) && !last.leaves(ctx) && stuck == nil {
-		stuck = errors.New("emitter: close: a listener has not returned")
-		if l := last.busy(); l != nil {
+	for ln := last; ln != nil && stuck == nil && !e.isInside(ctx); ln = ln.before.Load() {
+		if ln.leaves(ctx) {
+			continue
+		}
+		if l := ln.busy(); l != nil {
 			stuck = fmt.Errorf("emitter: close: the listener %s of %q has not returned: %w", l.site(), l.name, context.Cause(ctx))
+		} else {
+			stuck = fmt.Errorf("emitter: close: a listener has not returned: %w", context.Cause(ctx))
 		}
 	}
 	e.ch.free()
@@ -153,7 +157,10 @@ func (k *link) shut(ctx context.Context) error {
 	case <-time.After(stopTime): // an engine that ignores the end of its context is left to itself
 	}
 	k.mu.Lock()
-	k.up, k.reason = false, ErrClosed
+	k.up, k.reachable, k.reason = false, false, ErrClosed
+	if k.feed != nil {
+		k.feed.open = false
+	}
 	k.mu.Unlock()
 	gone := k.keep(k.out.discard())
 	for i := range gone {

@@ -47,7 +47,8 @@ type link struct {
 	drops     *Dropped // to be told
 
 	// What was complained about last, so that it is said once: of the engine as a whole, and of each side.
-	said, saidPublish, saidListen, saidSpill string
+	said                               map[error]bool
+	saidPublish, saidListen, saidSpill string
 
 	counts linkCounts
 }
@@ -67,7 +68,7 @@ const (
 
 func newLink(e *Emitter, o *Options) *link {
 	k := &link{e: e, bus: o.Bus, source: o.Source, hint: slices.Clone(o.Hint), spill: o.Spill, from: o.From,
-		changed: make(chan struct{}), since: time.Now(), waits: map[string]*waiter{}, feedGone: make(chan struct{})}
+		changed: make(chan struct{}), since: time.Now(), waits: map[string]*waiter{}, said: map[error]bool{}, feedGone: make(chan struct{})}
 	close(k.feedGone)
 	if k.source == "" {
 		k.source = fmt.Sprintf("/%s/%08x", e.name, rand.Uint32())
@@ -163,6 +164,9 @@ func (k *link) tellDrops() {
 func (k *link) changeLocked() {
 	close(k.changed)
 	k.changed = make(chan struct{})
+	if k.ctx.Err() != nil {
+		return
+	}
 	up := k.reachable && (k.listeningLocked() || k.up && !k.feed.ever && !k.feed.failed) // a first feed that is about to open takes nothing away
 	if up == k.up {
 		return
@@ -170,7 +174,7 @@ func (k *link) changeLocked() {
 	was := k.since
 	k.up, k.since = up, time.Now()
 	if up {
-		k.said = ""
+		clear(k.said)
 		k.largest.Store(int64(k.bus.Caps().MaxBytes))
 	}
 	switch {
@@ -222,16 +226,15 @@ func (k *link) until(ctx context.Context, holds func() bool) bool {
 
 // complain tells of an error once, until it is another kind of error or things are well again.
 func (k *link) complain(said *string, doing string, err error) {
-	kind := err.Error()
+	k.mu.Lock()
+	quiet := *said == err.Error()
 	for _, known := range []error{bus.ErrDisconnected, bus.ErrDenied, bus.ErrClosed} {
-		if errors.Is(err, known) {
-			// Both sides meet it, and ports and times in its text differ each time.
-			kind, said = known.Error(), &k.said
+		if errors.Is(err, known) { // both sides meet it, and ports and times in its text differ each time
+			quiet = k.said[known] || k.ever && known == bus.ErrDisconnected // disconnect says it
+			k.said[known] = true
 		}
 	}
-	k.mu.Lock()
-	quiet := *said == kind || k.ever && errors.Is(err, bus.ErrDisconnected) // disconnect says it
-	*said = kind
+	*said = err.Error()
 	k.mu.Unlock()
 	if !quiet && k.ctx.Err() == nil {
 		k.e.fail(fmt.Errorf("emitter: %s: %w; it will be tried again", doing, err))

@@ -39,15 +39,21 @@ type outbox struct {
 	lost   func(ev *event.Event, err error) // is told of each event that is dropped
 
 	mu     sync.Mutex // guards the fields below
-	queue  []event.Event
+	queue  []numbered
 	head   int    // of queue
+	newest uint64 // the number of the newest event
 	held   int    // bytes
 	flight int    // so many from the head on are being sent: they are not dropped
 	spills bool   // what is too much goes elsewhere soon: nobody drops anything
-	taken  uint64 // how many have left, whichever way
 	room   chan struct{}
 	moved  chan struct{} // closed when some leave; nil unless somebody waits
 	closed bool
+}
+
+// A numbered event knows how many came before it.
+type numbered struct {
+	event.Event
+	number uint64
 }
 
 func newOutbox(o *Options, lost func(*event.Event, error)) *outbox {
@@ -85,7 +91,10 @@ func (o *outbox) add(ctx context.Context, ev event.Event) error {
 			o.lost(&ev, err)
 			return err
 		}
-		if o.policy == DropOldest && !o.spills && o.lenLocked() > o.flight {
+		if o.policy == DropOldest && !o.spills {
+			if o.lenLocked() <= o.flight {
+				break // all the others are being sent: one more, which is the next to be dropped
+			}
 			old := o.removeLocked(o.flight)
 			o.mu.Unlock()
 			o.lost(&old, fmt.Errorf("%w: the buffer of %d events was full", ErrDropped, o.events))
@@ -108,7 +117,8 @@ func (o *outbox) add(ctx context.Context, ev event.Event) error {
 	if o.closed {
 		return ErrClosed
 	}
-	o.queue = append(o.queue, ev)
+	o.newest++
+	o.queue = append(o.queue, numbered{ev, o.newest})
 	o.held += size
 	select {
 	case o.more <- struct{}{}:
@@ -120,11 +130,10 @@ func (o *outbox) add(ctx context.Context, ev event.Event) error {
 // removeLocked takes the event out that is i behind the head.
 func (o *outbox) removeLocked(i int) event.Event {
 	at := o.head + i
-	ev := o.queue[at]
+	ev := o.queue[at].Event
 	copy(o.queue[o.head+1:at+1], o.queue[o.head:at])
-	o.queue[o.head] = event.Event{}
+	o.queue[o.head] = numbered{}
 	o.head++
-	o.taken++
 	o.held -= weight(&ev)
 	o.shrinkLocked()
 	return ev
@@ -152,16 +161,23 @@ func (o *outbox) peek(most, bytes int) []event.Event {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n, held := 0, 0
-	most = min(most, max(o.events/2, 1)) // DropOldest needs some that are not being sent
 	for n < min(most, o.lenLocked()) {
-		held += weight(&o.queue[o.head+n])
+		held += weight(&o.queue[o.head+n].Event)
 		if n > 0 && held > bytes {
 			break
 		}
 		n++
 	}
 	o.flight = n
-	return append([]event.Event(nil), o.queue[o.head:o.head+n]...)
+	return unnumbered(o.queue[o.head : o.head+n])
+}
+
+func unnumbered(some []numbered) []event.Event {
+	events := make([]event.Event, len(some))
+	for i := range some {
+		events[i] = some[i].Event
+	}
+	return events
 }
 
 // done removes the n oldest; the others that were peeked at may be dropped again.
@@ -170,11 +186,10 @@ func (o *outbox) done(n int) {
 	defer o.mu.Unlock()
 	o.flight = 0
 	for i := range n {
-		o.held -= weight(&o.queue[o.head+i])
-		o.queue[o.head+i] = event.Event{}
+		o.held -= weight(&o.queue[o.head+i].Event)
+		o.queue[o.head+i] = numbered{}
 	}
 	o.head += n
-	o.taken += uint64(n)
 	o.shrinkLocked()
 }
 
@@ -189,14 +204,14 @@ func (o *outbox) len() (events, bytes int) {
 func (o *outbox) added() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.taken + uint64(o.lenLocked())
+	return o.newest
 }
 
 // past returns a channel that is closed when some events leave, or nil if all up to that number have.
 func (o *outbox) past(number uint64) <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.taken >= number {
+	if o.lenLocked() == 0 || o.queue[o.head].number > number {
 		return nil
 	}
 	if o.moved == nil {
@@ -232,13 +247,12 @@ func (o *outbox) discard() []event.Event {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	from := o.head + o.flight
-	gone := append([]event.Event(nil), o.queue[from:]...)
+	gone := unnumbered(o.queue[from:])
 	for i := range gone {
 		o.held -= weight(&gone[i])
-		o.queue[from+i] = event.Event{}
 	}
+	clear(o.queue[from:])
 	o.queue = o.queue[:from]
-	o.taken += uint64(len(gone))
 	o.shrinkLocked()
 	return gone
 }

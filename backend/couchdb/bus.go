@@ -33,7 +33,8 @@ type BusOptions struct {
 	// MaxBytes is the size of an event's JSON from which on it is refused. CouchDB takes documents of 8 MB, and the
 	// document of an event has up to twice the size of the event. Default: 1 MiB.
 	MaxBytes int
-	// Timeout is how long to wait for an answer. Default: 5 s.
+	// Timeout is how long to wait for an answer; while events are being sent, for the wire to take more of them.
+	// Default: 5 s.
 	Timeout time.Duration
 	// Heartbeat is how often the server shows on a quiet feed that it is there. After three times of silence the feed
 	// ends with ErrDisconnected. Default: 1 s.
@@ -145,12 +146,20 @@ func (b *Bus) begin() (done func(), err error) {
 // within returns a context that ends with ctx, with the bus, or after the timeout.
 func (b *Bus) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, end := context.WithTimeoutCause(ctx, b.server.timeout, errNoAnswer)
+	ctx, cancel := b.during(ctx)
+	return ctx, func() {
+		cancel()
+		end()
+	}
+}
+
+// during returns a context that ends with ctx or with the bus.
+func (b *Bus) during(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(b.ctx, func() { cancel(bus.ErrClosed) })
 	return ctx, func() {
 		stop()
 		cancel(nil)
-		end()
 	}
 }
 

@@ -47,7 +47,7 @@ func (s *server) changes(ctx context.Context, over *http.Client, q url.Values, s
 		silent.Stop()
 		stop(nil)
 	}
-	answer, err := s.open(ctx, over, http.MethodGet, "/_changes?"+q.Encode(), nil)
+	answer, err := s.open(ctx, over, http.MethodGet, "/_changes?"+q.Encode(), nil, nil)
 	if err != nil {
 		cancel()
 		return nil, nil, err

@@ -88,9 +88,16 @@ func TestDeletionUnderAFeed(t *testing.T) {
 	require.ErrorAs(t, err, &gap)
 	require.EqualValues(t, 3, gap.Missed)
 	require.NotEmpty(t, gap.Reason)
-	// Who goes on after having been told is not told again.
-	again := open(bus.After(f.(bus.Positioned).Token()))
+	// Who goes on after having been told is told again, until there is an event behind the gap.
+	require.Equal(t, at, f.(bus.Positioned).Token())
+	require.Equal(t, at, gap.After)
 	require.NoError(t, b.Publish(t.Context(), some(1)...))
+	again := open(bus.After(f.(bus.Positioned).Token()))
 	_, err = again.Next(t.Context())
+	require.ErrorAs(t, err, &gap)
+	_, err = again.Next(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, b.Publish(t.Context(), some(1)...))
+	_, err = open(bus.After(again.(bus.Positioned).Token())).Next(t.Context())
 	require.NoError(t, err)
 }

@@ -27,14 +27,14 @@ type feed struct {
 	asked  func()        // closes it
 
 	mu  sync.Mutex // guards the field below
-	pos position   // after what Next returned last
+	pos position   // after the event that Next returned last
 }
 
 // An item is what Next has to return.
 type item struct {
 	d   bus.Delivery
 	gap *bus.GapError
-	pos position // after it
+	pos position // after an event
 }
 
 // Tail implements bus.Bus. Hints are ignored: CouchDB narrows by functions in JavaScript, which cost more than what they
@@ -132,12 +132,12 @@ func (f *feed) Next(ctx context.Context) (bus.Delivery, error) {
 		case !ok:
 			return bus.Delivery{}, f.failed(f.err)
 		}
+		if it.gap != nil {
+			return bus.Delivery{}, it.gap // a feed that goes on from here has to say it again
+		}
 		f.mu.Lock()
 		f.pos = it.pos
 		f.mu.Unlock()
-		if it.gap != nil {
-			return bus.Delivery{}, it.gap
-		}
 		return it.d, nil
 	case <-f.ctx.Done():
 		return bus.Delivery{}, f.failed(context.Cause(f.ctx))

@@ -95,9 +95,9 @@ func (b *Bus) bulk(ctx context.Context, docs [][]byte) error {
 }
 
 func (b *Bus) post(ctx context.Context, body []byte) (int, []byte, error) {
-	ctx, cancel := b.within(ctx)
+	ctx, cancel := b.during(ctx)
 	defer cancel()
-	return b.server.do(ctx, http.MethodPost, "/_bulk_docs", body)
+	return b.server.upload(ctx, http.MethodPost, "/_bulk_docs", body)
 }
 
 func (b *Bus) create(ctx context.Context) error {

@@ -221,9 +221,9 @@ func (r *reading) report() error {
 		return nil
 	}
 	gap := &bus.GapError{After: r.pos.token(r.f.epoch), Missed: r.missed, Reason: "their documents have been deleted"}
-	r.advance(r.latest)
+	r.advance(r.latest) // the next event's token is behind the gap
 	r.missed, r.latest = 0, ""
-	return r.send(item{gap: gap, pos: r.pos})
+	return r.send(item{gap: gap})
 }
 
 func (r *reading) send(it item) error {

@@ -37,8 +37,14 @@ type server struct {
 func newServer(a address) *server {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	transport := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, address)
+			if tcp, ok := c.(*net.TCPConn); ok {
+				_ = tcp.SetWriteBuffer(held) // a wish
+			}
+			return c, err
+		},
 		TLSClientConfig:     a.TLS.Clone(),
 		TLSHandshakeTimeout: dialTimeout,
 		MaxIdleConnsPerHost: 8,
@@ -61,11 +67,16 @@ func newServer(a address) *server {
 // forget closes connections that are not in use.
 func (s *server) forget() { s.calls.CloseIdleConnections() }
 
-// open sends a request and returns the answer with its body still to be read.
-func (s *server) open(ctx context.Context, over *http.Client, method, path string, body []byte) (*http.Response, error) {
+// open sends a request and returns the answer with its body still to be read. moved is called when a piece of the
+// body goes out, with what is left; it may be nil.
+func (s *server) open(ctx context.Context, over *http.Client, method, path string, body []byte, moved func(left int)) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, s.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, errors.New("this makes no request: " + method + " " + path)
+	}
+	if moved != nil {
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(pieces(bytes.NewReader(body), moved)), nil }
+		r.Body, _ = r.GetBody()
 	}
 	r.Header.Set("Accept", "application/json")
 	if body != nil {
@@ -87,7 +98,11 @@ func (s *server) open(ctx context.Context, over *http.Client, method, path strin
 
 // do sends a request and reads the answer.
 func (s *server) do(ctx context.Context, method, path string, body []byte) (status int, text []byte, err error) {
-	answer, err := s.open(ctx, &s.calls, method, path, body)
+	return s.exchange(ctx, method, path, body, nil)
+}
+
+func (s *server) exchange(ctx context.Context, method, path string, body []byte, moved func(left int)) (status int, text []byte, err error) {
+	answer, err := s.open(ctx, &s.calls, method, path, body, moved)
 	if err != nil {
 		return 0, nil, err
 	}

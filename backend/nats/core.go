@@ -44,7 +44,7 @@ func (b *Bus) tailCore(ctx context.Context, hint []string) (bus.Feed, error) {
 	}
 	f := &coreFeed{bus: b, link: l, closed: make(chan struct{}), wake: make(chan struct{}, 1)}
 	subject := common(b.opts.Prefix, filters(b.opts.Prefix, hint))
-	h := l.hear(func(text string) bool { return strings.Contains(text, `"`+subject+`"`) })
+	h := l.hear(func(text string) bool { return strings.Contains(text, `Subscription to "`+subject+`"`) })
 	defer h.dismiss()
 	f.sub, err = l.nc.Subscribe(subject, f.take)
 	if err == nil {

@@ -94,6 +94,56 @@ func TestAccount(t *testing.T) {
 	}
 }
 
+// A feed that does not know its number says that something is missing exactly when it is, also when it is resumed.
+func TestFollow(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	for round := range 20_000 {
+		m := model{added: 1 + r.Int64N(6)}
+		m.removed = r.Int64N(m.added)
+		pos := m.removed + r.Int64N(m.added-m.removed) // the last that is not wanted
+		where, told := mark{id: at(pos), n: unknown, next: at(pos + 1)}, int64(0)
+		for range 6 {
+			m.added += r.Int64N(6)
+			if r.IntN(2) == 0 {
+				m.removed += r.Int64N(m.added - m.removed + 1)
+			}
+			s := m.state()
+			if r.IntN(3) == 0 { // the connection is lost, and made again
+				back, err := parseMark(where.token("e"), "e")
+				require.NoError(t, err)
+				require.Equal(t, where, back)
+				var g gap
+				where, g = s.resume(back)
+				require.Equal(t, m.removed > pos, g.here, "seed %d, round %d: resumed after %d of %+v", seed, round, pos, m)
+				told = m.removed
+			}
+			count := 1 + r.IntN(4)
+			ids, next := m.entries(pos, count+1), id{}
+			if len(ids) > count {
+				ids, next = ids[:count], ids[count]
+			}
+			missed := m.added > pos
+			if len(ids) > 0 {
+				missed = ids[0] != at(pos+1)
+			}
+			var before, after gap
+			counted := where.n != unknown
+			if counted {
+				where, before, after = s.account(where, ids)
+			} else {
+				where, before = s.follow(where, ids, next)
+			}
+			require.Equal(t, missed && m.removed > told, before.here, "seed %d, round %d: read %v after %d of %+v, told %d, counted %t", seed, round, ids, pos, m, told, counted)
+			require.False(t, after.here)
+			pos, told = int64(where.id.ms)-1000, 0
+			if where.n != unknown {
+				require.Equal(t, pos, where.n)
+			}
+		}
+	}
+}
+
 func TestIDs(t *testing.T) {
 	for text, before := range map[string]string{"5-3": "5-2", "5-0": "4-18446744073709551615", "0-0": "0-0"} {
 		i, ok := parseID(text)
@@ -105,7 +155,7 @@ func TestIDs(t *testing.T) {
 		_, ok := parseID(text)
 		require.False(t, ok, text)
 	}
-	for _, position := range []string{"", "5", "@", "@0", "@x", "5-1/", "5-1/-1", "5-1/x", "x/5"} {
+	for _, position := range []string{"", "5", "@", "@0", "@x", "5-1/", "5-1/-1", "5-1/x", "x/5", "5-1+", "5-1+x", "5-1+6-1/7"} {
 		_, err := parseMark(bus.MakeToken(engine, "e", position), "e")
 		require.ErrorIs(t, err, bus.ErrForeignToken, position)
 	}

@@ -83,7 +83,7 @@ func (f *feed) readLive(ctx context.Context) error {
 	}
 	wait := beatEvery - time.Since(f.beat.last)
 	if f.beat.reply != nil {
-		wait = beatAnswer - time.Since(f.beat.sent)
+		wait = max(beatAnswer-time.Since(f.beat.sent), f.c.moves(beatAnswer))
 	}
 	timer := time.NewTimer(max(wait, 0))
 	defer timer.Stop()
@@ -109,6 +109,9 @@ func (f *feed) readLive(ctx context.Context) error {
 	case rep := <-f.beat.reply:
 		return f.answered(rep)
 	default:
+	}
+	if f.c.moves(beatAnswer) > 0 {
+		return nil // a large reply comes before it
 	}
 	f.c.fail(lost("feed", fmt.Errorf("no answer in %v", beatAnswer)))
 	return f.c.failed()

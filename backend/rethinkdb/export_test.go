@@ -3,6 +3,7 @@ package rethinkdb
 import (
 	"context"
 	"encoding/json"
+	"testing"
 	"time"
 
 	r "gopkg.in/rethinkdb/rethinkdb-go.v6"
@@ -46,6 +47,13 @@ func (b *Bus) Run(ctx context.Context, term r.Term) ([]json.RawMessage, error) {
 	defer c.close()
 	rows, _, err := c.all(ctx, term, 0)
 	return rows, err
+}
+
+// SetAnswerTimeout sets the time limit of an answer until the end of a test, in which no other one runs.
+func SetAnswerTimeout(t testing.TB, d time.Duration) {
+	before := answerTimeout
+	answerTimeout = d
+	t.Cleanup(func() { answerTimeout = before })
 }
 
 // TableTerm is the table.

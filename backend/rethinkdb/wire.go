@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	r "gopkg.in/rethinkdb/rethinkdb-go.v6"
@@ -26,6 +28,15 @@ var (
 	maxReply      = 128 << 20       // bytes of one reply
 )
 
+// A large frame may take a slow wire longer than an answer may take the server, so the time of an answer begins anew
+// with every piece that moves. What the system holds has left this process and has not moved: it is kept small, and
+// allowed the time that it takes at the slowest rate.
+const (
+	piece   = 64 << 10
+	held    = 256 << 10
+	slowest = 128 << 10 // bytes in a second
+)
+
 // A conn is one connection after the log-in. Queries of many goroutines share it; the server answers them in any
 // order. At the first trouble it is closed for good.
 type conn struct {
@@ -35,10 +46,19 @@ type conn struct {
 	done    chan struct{}
 	wg      sync.WaitGroup // the reader
 
+	born  time.Time
+	moved atomic.Int64 // when a piece came of a reply that is not there as a whole, after born; 0: there is none
+
 	mu      sync.Mutex // guards the fields below
-	waiting map[uint64]chan reply
+	waiting map[uint64]waiter
 	last    uint64
 	err     error // why done is closed
+}
+
+// A waiter is a query whose reply is due.
+type waiter struct {
+	to   chan reply
+	size int // of the query
 }
 
 // A reply is what a server answers to one query: rows, or a message of what is wrong.
@@ -73,10 +93,13 @@ func dial(ctx context.Context, address string, who login) (*conn, error) {
 		return nil, err
 	}
 	_ = nc.SetDeadline(time.Time{})
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(held) // a wish
+	}
 	c := &conn{
-		nc: nc, version: version,
+		nc: nc, version: version, born: time.Now(),
 		writing: make(chan struct{}, 1), done: make(chan struct{}),
-		waiting: map[uint64]chan reply{},
+		waiting: map[uint64]waiter{},
 	}
 	c.wg.Go(func() { c.read(in) })
 	return c, nil
@@ -117,9 +140,14 @@ func (c *conn) write(ctx context.Context, frame []byte) error {
 	case <-c.done:
 		return c.failed()
 	}
-	_ = c.nc.SetWriteDeadline(time.Now().Add(answerTimeout))
 	stop := context.AfterFunc(ctx, func() { c.fail(lost("write", context.Cause(ctx))) })
-	_, err := c.nc.Write(frame)
+	var err error
+	for part := range slices.Chunk(frame, piece) {
+		_ = c.nc.SetWriteDeadline(time.Now().Add(answerTimeout))
+		if _, err = c.nc.Write(part); err != nil {
+			break
+		}
+	}
 	switch {
 	case !stop():
 		return context.Cause(ctx)
@@ -132,22 +160,57 @@ func (c *conn) write(ctx context.Context, frame []byte) error {
 
 func (c *conn) read(in *bufio.Reader) {
 	for {
-		token, rep, err := readReply(in)
+		token, rep, err := readReply(pieces{in, c})
+		c.moved.Store(0)
 		if err != nil {
 			c.fail(lost("read", err))
 			return
 		}
 		c.mu.Lock()
-		to := c.waiting[token]
+		w := c.waiting[token]
 		delete(c.waiting, token)
 		c.mu.Unlock()
-		if to != nil {
-			to <- rep // has room: a token waits for one reply at a time
+		if w.to != nil {
+			w.to <- rep // has room: a token waits for one reply at a time
 		}
 	}
 }
 
-func readReply(in *bufio.Reader) (token uint64, rep reply, err error) {
+// pieces are the replies of a connection, which notes when something comes.
+type pieces struct {
+	in io.Reader
+	c  *conn
+}
+
+func (p pieces) Read(to []byte) (int, error) {
+	n, err := p.in.Read(to)
+	if n > 0 {
+		p.c.moved.Store(int64(time.Since(p.c.born)))
+	}
+	return n, err
+}
+
+// moves reports for how long a reply, whoever's it is, that comes in pieces gives reason to wait on.
+func (c *conn) moves(limit time.Duration) time.Duration {
+	at := c.moved.Load()
+	if at == 0 {
+		return 0
+	}
+	return max(0, limit-(time.Since(c.born)-time.Duration(at)))
+}
+
+// patience is how long to wait for an answer after a query was written.
+func (c *conn) patience() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	size := 0
+	for _, w := range c.waiting {
+		size += w.size
+	}
+	return answerTimeout + time.Duration(min(size, 2*held))*time.Second/slowest // systems may hold twice
+}
+
+func readReply(in io.Reader) (token uint64, rep reply, err error) {
 	var head [12]byte
 	if _, err = io.ReadFull(in, head[:]); err != nil {
 		return 0, rep, err
@@ -179,7 +242,7 @@ func (c *conn) ask(ctx context.Context, token uint64, query []byte) (<-chan repl
 	binary.LittleEndian.PutUint32(frame[8:], uint32(len(query)))
 	to := make(chan reply, 1)
 	c.mu.Lock()
-	c.waiting[token] = to
+	c.waiting[token] = waiter{to, len(frame)}
 	c.mu.Unlock()
 	if err := c.write(ctx, frame); err != nil {
 		c.forget(token)
@@ -204,21 +267,29 @@ func (c *conn) newToken() uint64 {
 // roundTrip waits for the reply, within ctx and the time limit of an answer. A connection that does not answer
 // in time is not used again.
 func (c *conn) roundTrip(ctx context.Context, token uint64, query []byte) (reply, error) {
-	limit := time.NewTimer(answerTimeout)
-	defer limit.Stop()
 	to, err := c.ask(ctx, token, query)
 	if err != nil {
 		return reply{}, err
 	}
-	select {
-	case rep := <-to:
-		return rep, rep.err()
-	case <-ctx.Done():
-		c.forget(token)
-		return reply{}, context.Cause(ctx)
-	case <-limit.C:
-		c.fail(lost("query", fmt.Errorf("no answer in %v", answerTimeout)))
-	case <-c.done:
+	limit := time.NewTimer(c.patience())
+	defer limit.Stop()
+	for waits := true; waits; {
+		select {
+		case rep := <-to:
+			return rep, rep.err()
+		case <-ctx.Done():
+			c.forget(token)
+			return reply{}, context.Cause(ctx)
+		case <-limit.C:
+			more := c.moves(answerTimeout)
+			if waits = more > 0; waits {
+				limit.Reset(more)
+			} else {
+				c.fail(lost("query", fmt.Errorf("no answer in %v", answerTimeout)))
+			}
+		case <-c.done:
+			waits = false
+		}
 	}
 	select {
 	case rep := <-to: // it came just before the end
