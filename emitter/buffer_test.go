@@ -220,17 +220,21 @@ func TestDropOldestBehindWhatIsInFlight(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := membus.New(nil)
 		e := newEmitter(t, emitter.Options{Bus: b, Buffer: 4, Overflow: emitter.DropOldest})
+		d := keepDiary(t, e)
 		ready(t, e)
 		b.Freeze()
-		emit(t, e, "a", 0)
+		emit(t, e, "in flight", 0)
 		synctest.Wait()
-		for i := range 9 {
-			emit(t, e, "a", i+1)
+		emit(t, e, "the oldest behind it", 1)
+		for i := range 8 {
+			emit(t, e, "a", i+2)
 		}
 		b.Thaw()
 		require.NoError(t, e.Flush(within(t, 2*time.Second)))
 		require.Equal(t, []int{0, 7, 8, 9}, numbers(t, e))
 		require.EqualValues(t, 6, e.Stats().Bus.Dropped)
+		time.Sleep(time.Second)
+		require.Equal(t, "the oldest behind it", d.of(emitter.Drop)[0].(*emitter.Dropped).Oldest)
 	})
 }
 

@@ -319,7 +319,8 @@ func TestPromisesOfServers(t *testing.T) {
 		return has
 	}
 	t.Run("redis", func(t *testing.T) {
-		require.True(t, durable(t, redisWith(t, "--appendonly", "yes")))
+		require.True(t, durable(t, redisWith(t, "--appendonly", "yes", "--appendfsync", "always")))
+		require.False(t, durable(t, redisWith(t, "--appendonly", "yes", "--appendfsync", "everysec")))
 		require.False(t, durable(t, redisWith(t, "--appendonly", "no")))
 	})
 	t.Run("sqlite", func(t *testing.T) { require.True(t, durable(t, onSQLite(t))) })
