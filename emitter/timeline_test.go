@@ -181,3 +181,26 @@ func TestFromIsForTheFirstThatWantsEvents(t *testing.T) {
 		require.Equal(t, []string{"a:0"}, heard.take())
 	})
 }
+
+// The feed does not run ahead of the listener that it was opened for.
+func TestFirstListenerHearsThePast(t *testing.T) {
+	b := membus.New(nil)
+	for i := range 3 {
+		foreign(t, b, "a", fmt.Sprint(i))
+	}
+	s := newServer(t)
+	for range 300 {
+		e := emitter.New(&emitter.Options{Server: s, Bus: b, From: bus.Start})
+		heard := make(chan string, 3)
+		on(t, e, "a", func(_ context.Context, ev emitter.Event) error { heard <- text(ev); return nil })
+		for i := range 3 {
+			select {
+			case got := <-heard:
+				require.Equal(t, fmt.Sprint(i), got)
+			case <-time.After(patience):
+				require.Fail(t, "an event of the past is missing")
+			}
+		}
+		require.NoError(t, e.Close(t.Context()))
+	}
+}
