@@ -21,7 +21,8 @@ import (
 // Options configure an [Emitter]. A nil *Options is one in memory.
 type Options struct {
 	// Name is that of the core channel on which the events can be tapped, and part of Source. Default:
-	// "emitter". A name that another emitter of the server has gets a number: "emitter-2".
+	// "emitter". A name that another emitter of the server has gets a number: "emitter-2". One that is declared for
+	// events of another type is a mistake in the program: New panics.
 	Name string
 	// Server has the channel. Default: earshot.Default().
 	Server *earshot.Server

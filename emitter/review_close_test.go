@@ -211,11 +211,14 @@ func TestCloseWhenTheSpillFails(t *testing.T) {
 		}
 		synctest.Wait()
 		c.fail(errDisk, nil, nil)
+		for i := range 3 {
+			require.NoError(t, e.Emit(within(t, time.Minute), "a", 70+i))
+		}
 		var unsent *emitter.UnsentError
 		require.ErrorAs(t, e.Close(within(t, time.Second)), &unsent)
 		require.NotZero(t, unsent.Count)
 		require.NotZero(t, unsent.Spilled)
-		require.Equal(t, 70, unsent.Count+unsent.Spilled)
+		require.Equal(t, 73, unsent.Count+unsent.Spilled)
 		require.Equal(t, c.Len(), unsent.Spilled)
 		require.Equal(t, "a", unsent.Oldest)
 	})
@@ -309,4 +312,37 @@ func TestDeafEngineComesBackAfterClose(t *testing.T) {
 		require.False(t, e.Stats().Bus.Up)
 		require.Empty(t, d.take())
 	})
+}
+
+// Others go on while Close waits for the engine: what they send is heard until then, and no trouble is told.
+func TestEventsOfOthersDuringClose(t *testing.T) {
+	for name, opts := range map[string]*membus.Options{"replay": nil, "no replay": {NoReplay: true}} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				w := newWire(opts)
+				e := newEmitter(t, emitter.Options{Bus: w})
+				d := keepDiary(t, e)
+				var heard notes
+				on(t, e, "a", heard.note("a"))
+				ready(t, e)
+				proceed := make(chan struct{})
+				w.onPublish(func(ctx context.Context, events []event.Event) error {
+					<-proceed
+					return w.Bus.Publish(ctx, events...)
+				})
+				emit(t, e, "own", nil)
+				done := inBackground(func() error { return e.Close(context.Background()) })
+				synctest.Wait()
+				for i := range 5 {
+					foreign(t, w.Bus, "a", fmt.Sprint(i))
+					time.Sleep(5 * time.Second)
+				}
+				require.False(t, finished(done))
+				require.Equal(t, []string{"a:0", "a:1", "a:2", "a:3", "a:4"}, heard.take())
+				close(proceed)
+				require.NoError(t, answer(t, done, time.Minute))
+				require.Equal(t, []string{"connect"}, d.take())
+			})
+		})
+	}
 }
