@@ -266,7 +266,10 @@ func (e *Emitter) emit(ctx context.Context, name string, data any, w *waiter) er
 	if e.link != nil {
 		return e.link.emit(ctx, name, data, w)
 	}
-	return e.post(ctx, Event{Name: name, Data: data, to: e.book.heardBy(name)}, w)
+	if err := e.post(ctx, Event{Name: name, Data: data, to: e.book.heardBy(name)}, w); err != nil {
+		return err
+	}
+	return e.closedErr()
 }
 
 // post brings an event to its audience, and to those who listen to the channel. The waiter may be nil; it is
@@ -290,7 +293,7 @@ func (e *Emitter) post(ctx context.Context, ev Event, w *waiter) error {
 		}
 		return e.refused(ev.Name, err)
 	}
-	return e.closedErr()
+	return nil
 }
 
 func (e *Emitter) refused(name string, err error) error {
