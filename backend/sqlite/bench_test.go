@@ -200,7 +200,11 @@ func BenchmarkOtherProcess(b *testing.B) {
 			c := startChild(b, "talk", path, nil)
 			require.Equal(b, "ready", c.line(b))
 			var took []time.Duration
-			for i := range 20 {
+			times := 20
+			if testing.Short() {
+				times = 2
+			}
+			for i := range times {
 				select {
 				case <-time.After(pause):
 				case <-b.Context().Done():
@@ -222,7 +226,11 @@ func BenchmarkOtherProcess(b *testing.B) {
 func BenchmarkWatch(b *testing.B) {
 	a := openBus(b, filepath.Join(b.TempDir(), "events.db"), nil)
 	f := openTail(b, a, bus.Tail{})
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	watched := 10 * time.Second
+	if testing.Short() {
+		watched = 3 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), watched)
 	defer cancel()
 	warm, stop := context.WithTimeout(ctx, 2*time.Second)
 	_, _ = f.Next(warm)
