@@ -44,6 +44,31 @@ type Bus struct {
 	link   *link // nil before the first use; may be dead
 	dial   *dialing
 	feeds  map[closer]struct{}
+	// orphans are consumers that the server may not have been told to remove. A wire that breaks again and again would
+	// leave so many, each for the time of forgotten, that the server makes no more.
+	orphans []string
+}
+
+const manyOrphans = 64 // beyond it the oldest are left to the server
+
+func (b *Bus) orphan(consumer string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.orphans = append(b.orphans, consumer)
+	if n := len(b.orphans); n > manyOrphans {
+		b.orphans = b.orphans[n-manyOrphans:]
+	}
+}
+
+// bury has the server remove the orphans.
+func (b *Bus) bury(l *link) {
+	b.mu.Lock()
+	orphans := b.orphans
+	b.orphans = nil
+	b.mu.Unlock()
+	for _, consumer := range orphans {
+		l.unmake(b.opts.Stream, consumer, l.nc.NewInbox())
+	}
 }
 
 // A closer is a feed. Its Close does not block; release tells the server, which may.

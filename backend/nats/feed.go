@@ -276,6 +276,12 @@ func (f *feed) release() {
 		return
 	}
 	_ = f.sub.Unsubscribe()
-	// Nobody waits for the answer, but the server wants to have somewhere to send it.
-	_ = f.link.nc.PublishRequest("$JS.API.CONSUMER.DELETE."+f.bus.opts.Stream+"."+f.consumer, f.inbox, nil)
+	f.link.unmake(f.bus.opts.Stream, f.consumer, f.inbox)
+	f.bus.orphan(f.consumer) // the wire may be dead
+}
+
+// unmake asks the server to remove a consumer. Nobody waits for the answer, but the server wants to have somewhere to
+// send it.
+func (l *link) unmake(stream, consumer, inbox string) {
+	_ = l.nc.PublishRequest("$JS.API.CONSUMER.DELETE."+stream+"."+consumer, inbox, nil)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/earshot-go/earshot/bus"
+	"github.com/earshot-go/earshot/bus/bustest"
 	"github.com/earshot-go/earshot/event"
 )
 
@@ -289,4 +291,32 @@ func TestServerRestoredFromOlderCopy(t *testing.T) {
 	_, err = b.Tail(t.Context(), bus.Tail{From: bus.After(token)})
 	require.ErrorIs(t, err, bus.ErrForeignToken)
 	require.ErrorContains(t, err, "older copy")
+}
+
+// A wire that is cut keeps the server from hearing that a feed is over. The next feed tells it: the server has a bound on
+// consumers, and would make no more for a wire that breaks again and again.
+func TestCutsLeaveNoConsumers(t *testing.T) {
+	address, a := local(t)
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	p := bustest.NewProxy(t, u.Host)
+	b := open(t, via(t, address, p.Addr()), nil)
+	for range 10 {
+		f, err := b.Tail(t.Context(), bus.Tail{})
+		require.NoError(t, err)
+		p.Cut()
+		_, err = next(t, f)
+		require.ErrorIs(t, err, bus.ErrDisconnected)
+		require.NoError(t, f.Close())
+		p.Mend()
+	}
+	_, err = b.Tail(t.Context(), bus.Tail{})
+	require.NoError(t, err)
+	require.Eventually(t, func() (only bool) {
+		a.stream(func(_ context.Context, _ jetstream.JetStream, s jetstream.Stream) error {
+			only = s.CachedInfo().State.Consumers == 1
+			return nil
+		})
+		return only
+	}, 5*time.Second, 10*time.Millisecond)
 }

@@ -16,7 +16,7 @@ import (
 // forgotten is after how long without a request the server removes a feed's consumer. The feed of a reader that
 // pauses for longer ends with bus.ErrDisconnected, and nothing is lost. It is also for how long a process that
 // died burdens the server.
-const forgotten = 5 * time.Minute
+const forgotten = time.Minute
 
 // Tail opens a feed. It waits for the server to have it open.
 //
@@ -50,6 +50,7 @@ func (b *Bus) tail(ctx context.Context, t bus.Tail) (bus.Feed, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.bury(l)
 	f := &feed{bus: b, link: l, epoch: epoch(info), closed: make(chan struct{}), filtered: false, last: info.State.LastSeq, past: t.Past}
 	config := jetstream.ConsumerConfig{
 		AckPolicy:         jetstream.AckNonePolicy,

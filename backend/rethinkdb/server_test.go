@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	// A feed that goes on behind a cut reads the newest rows again, for which reqlite walks through the whole table: a
 	// second a cut. A hundred are for EARSHOT_CUTS=100.
 	if os.Getenv("EARSHOT_CUTS") == "" {
-		os.Setenv("EARSHOT_CUTS", "25")
+		os.Setenv("EARSHOT_CUTS", "10")
 	}
 	goleak.VerifyTestMain(m)
 }
