@@ -93,10 +93,10 @@ func (p page) View(context.Context) panel.View {
 			b.Caps.Dedupe, b.Caps.MultiProcess, largest, b.Caps.Note})
 	}
 	if n := len(engines.Rows); n > 0 {
-		v.Summary = fmt.Sprintf("All %d engines answer.", n)
+		v.Summary = fmt.Sprintf("Engines that answer: %d of %d.", n-down, n)
 		if down > 0 {
 			v.Status = panel.Bad
-			v.Summary = fmt.Sprintf("%d of %d engines do not answer: events wait in the buffers.", down, n)
+			v.Summary += " Events wait in the buffers."
 		}
 	}
 	v.Tables = []panel.Table{state, engines}

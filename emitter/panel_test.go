@@ -78,7 +78,7 @@ func TestPanelOfAnEngine(t *testing.T) {
 		require.NoError(t, e.EmitWait(t.Context(), "a", nil))
 		v := p.View(t.Context())
 		require.Equal(t, panel.OK, v.Status)
-		require.Equal(t, "All 2 engines answer.", v.Summary)
+		require.Equal(t, "Engines that answer: 2 of 2.", v.Summary)
 		require.Equal(t, true, row(t, v, "capabilities", 0)["replay"])
 		require.Equal(t, 1<<20, row(t, v, "capabilities", 0)["max_bytes"])
 		require.Equal(t, false, row(t, v, "capabilities", 1)["replay"])
