@@ -171,7 +171,7 @@ func TestFileSizeLimit(t *testing.T) {
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("makes processes of another user as Linux does")
+		need.Missing(t, "makes processes of another user as Linux does")
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "events.db")

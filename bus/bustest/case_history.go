@@ -96,7 +96,7 @@ func (r *reader) next(ctx context.Context, f bus.Feed, stop func(r *reader) bool
 func randomHistory(t testing.TB, open func(t testing.TB) Stream) {
 	s := open(t)
 	c := s.client(t)
-	caps := needReplay(t, c)
+	caps := c.caps()
 	h := newHistory()
 	const publishers, each = 3, 150
 	m := newTeam(t, 3*patience)

@@ -151,9 +151,6 @@ func orderPerPublisher(t testing.TB, open func(t testing.TB) Stream) {
 	s := open(t)
 	c := s.client(t)
 	caps := c.caps()
-	if !caps.Ordered {
-		t.Skip("the engine does not claim Ordered")
-	}
 	feeds := []*feed{c.from(bus.Now), s.client(t).from(bus.Now)}
 	h := newHistory()
 	crowd(t, s, h, 4, 100, 8)

@@ -13,7 +13,6 @@ import (
 // Wrong credentials are told apart from no connection, and not told to anybody.
 func denied(t testing.TB, open func(t testing.TB) Stream) {
 	s := open(t)
-	has(t, s.Deny != nil, "Deny")
 	good := s.client(t)
 	good.caps()
 	c := &client{t, s.Deny(t)}
@@ -46,7 +45,6 @@ func denied(t testing.TB, open func(t testing.TB) Stream) {
 // An engine that cannot accept events says what is wrong, and that is not the wire. When it can again it goes on.
 func broken(t testing.TB, open func(t testing.TB) Stream) {
 	s := open(t)
-	has(t, s.Break != nil, "Break")
 	c := s.client(t)
 	caps := c.caps()
 	f := c.from(bus.Now)
@@ -83,7 +81,6 @@ func broken(t testing.TB, open func(t testing.TB) Stream) {
 // What a durable engine has accepted is there after its server was killed. One that is not durable does not pretend.
 func resumeAfterServerRestart(t testing.TB, open func(t testing.TB) Stream) {
 	s := open(t)
-	has(t, s.Restart != nil, "Restart")
 	c := s.client(t)
 	caps := c.caps()
 	f := c.from(bus.Now)

@@ -15,7 +15,7 @@ import (
 func resumeAfterToken(t testing.TB, open func(t testing.TB) Stream) {
 	s := open(t)
 	a, b := s.client(t), s.client(t)
-	caps := needReplay(t, a)
+	caps := a.caps()
 	evs := some("resume", 12)
 	a.publish(evs[:4]...)
 	for _, ev := range evs[4:] {
@@ -53,7 +53,7 @@ func resumeAfterToken(t testing.TB, open func(t testing.TB) Stream) {
 func tokenBeforeFirstEvent(t testing.TB, open func(t testing.TB) Stream) {
 	s := open(t)
 	a, b := s.client(t), s.client(t)
-	caps := needReplay(t, a)
+	caps := a.caps()
 	var before []event.Event
 	for _, already := range []int{0, 3} { // on an empty stream, and on one that is not
 		batch := some("before", already)
@@ -79,7 +79,7 @@ func tokenBeforeFirstEvent(t testing.TB, open func(t testing.TB) Stream) {
 func tokenIsText(t testing.TB, open func(t testing.TB) Stream) {
 	s := open(t)
 	a := s.client(t)
-	caps := needReplay(t, a)
+	caps := a.caps()
 	evs := some("text", 4)
 	a.publish(evs...)
 	ds := a.from(bus.Start).want(caps.Ordered, evs...)
@@ -127,7 +127,7 @@ func (c *client) refusesToken(what string, token bus.Token) {
 func foreignTokenRejected(t testing.TB, open func(t testing.TB) Stream) {
 	s, other := open(t), open(t)
 	a := s.client(t)
-	caps := needReplay(t, a)
+	caps := a.caps()
 	evs := some("foreign", 3)
 	a.publish(evs...)
 	mine := a.from(bus.Start).want(caps.Ordered, evs...)[0].Token

@@ -10,16 +10,6 @@ import (
 	"github.com/earshot-go/earshot/event"
 )
 
-// needReplay leaves a test out for an engine without a past. WithoutReplay tests what such an engine refuses.
-func needReplay(t testing.TB, c *client) bus.Caps {
-	t.Helper()
-	caps := c.caps()
-	if !caps.Replay {
-		t.Skip("the engine does not claim Replay")
-	}
-	return caps
-}
-
 // A feed from Now has nothing of what was published before, and all that was published after Tail has returned.
 func tailNowSeesOnlyLater(t testing.TB, open func(t testing.TB) Stream) {
 	s := open(t)
@@ -39,7 +29,7 @@ func tailNowSeesOnlyLater(t testing.TB, open func(t testing.TB) Stream) {
 func tailStart(t testing.TB, open func(t testing.TB) Stream) {
 	s := open(t)
 	a, b := s.client(t), s.client(t)
-	caps := needReplay(t, a)
+	caps := a.caps()
 	empty := a.from(bus.Start)
 	evs := some("start", 50)
 	a.publish(evs[:20]...)
@@ -58,7 +48,7 @@ func tailStart(t testing.TB, open func(t testing.TB) Stream) {
 // A feed from a time has what was accepted then and later.
 func tailAtTime(t testing.TB, open func(t testing.TB) Stream) {
 	c := open(t).client(t)
-	caps := needReplay(t, c)
+	caps := c.caps()
 	begin := time.Now()
 	first := some("first", 3)
 	c.publish(first...)
@@ -85,7 +75,7 @@ func pause() { <-time.After(quiet) }
 func pastEnds(t testing.TB, open func(t testing.TB) Stream) {
 	s := open(t)
 	a, b := s.client(t), s.client(t)
-	caps := needReplay(t, a)
+	caps := a.caps()
 	evs := some("past", 10)
 	a.publish(evs...)
 	tokens := a.from(bus.Start).want(caps.Ordered, evs...)
@@ -118,7 +108,7 @@ func pastEnds(t testing.TB, open func(t testing.TB) Stream) {
 // The past of a stream in which nothing has happened is short.
 func pastOfEmptyStreamEnds(t testing.TB, open func(t testing.TB) Stream) {
 	c := open(t).client(t)
-	needReplay(t, c)
+	c.caps()
 	for _, from := range []bus.Position{bus.Now, bus.Start, bus.At(time.Now().Add(-time.Hour))} {
 		c.tail(bus.Tail{From: from, Past: true}).wantEnd(io.EOF)
 	}

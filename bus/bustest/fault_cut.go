@@ -77,9 +77,6 @@ func cutWhileIdle(t testing.TB, open func(t testing.TB) Stream) {
 // What happens while a wire is cut is there for the feed that goes on where the last one stopped.
 func noLossAcrossCut(t testing.TB, open func(t testing.TB) Stream) {
 	w := newWire(t, open)
-	if !w.caps.Replay {
-		t.Skip("the engine does not claim Replay")
-	}
 	m := newMaker("cut")
 	f := w.c.from(bus.Now)
 	all, came := m.some(0), map[string]bool{}
@@ -175,9 +172,6 @@ func cutDuringPublish(t testing.TB, open func(t testing.TB) Stream) {
 // A reader whose wire is cut at any moment misses nothing.
 func cutDuringTail(t testing.TB, open func(t testing.TB) Stream) {
 	w := newWire(t, open)
-	if !w.caps.Replay {
-		t.Skip("the engine does not claim Replay")
-	}
 	h := newHistory()
 	m := newTeam(t, 5*patience)
 	stop := make(chan struct{})
@@ -222,9 +216,6 @@ func (r *reader) account(t testing.TB) {
 // Publishers and readers behind the same bad wire, for as long as EARSHOT_CUTS says.
 func cutAgainAndAgain(t testing.TB, open func(t testing.TB) Stream) {
 	w := newWire(t, open)
-	if !w.caps.Replay {
-		t.Skip("the engine does not claim Replay")
-	}
 	h := newHistory()
 	m := newTeam(t, 5*patience+time.Duration(cuts())*time.Second)
 	stop, published := make(chan struct{}), make(chan struct{})

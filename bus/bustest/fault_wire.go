@@ -187,7 +187,6 @@ func closeWhileFrozen(t testing.TB, open func(t testing.TB) Stream) {
 // A server that is killed while events are published keeps what it has accepted, if the engine says so.
 func restartKeepsAccepted(t testing.TB, open func(t testing.TB) Stream) {
 	s := open(t)
-	has(t, s.Restart != nil, "Restart")
 	w := &wire{s: s, direct: s.client(t)}
 	w.caps = w.direct.caps()
 	h := newHistory()

@@ -67,10 +67,24 @@ type testCase struct {
 	name  string
 	alone bool // nothing may run beside it
 	run   func(t testing.TB, open func(t testing.TB) Stream)
+	needs needs
 }
 
+// all runs the tests that are for this engine. The first, Claims, asks what it claims, and says which are not.
 func all(t *testing.T, cases []testCase, open func(t testing.TB) Stream) {
-	for _, c := range cases {
+	var mine []testCase
+	t.Run("Claims", func(t *testing.T) {
+		s := open(t)
+		caps := s.client(t).caps()
+		for _, c := range cases {
+			if why := c.needs.missing(caps, s); why == "" {
+				mine = append(mine, c)
+			} else {
+				t.Logf("%s is not for this engine: %s", c.name, why)
+			}
+		}
+	})
+	for _, c := range mine {
 		t.Run(c.name, func(t *testing.T) {
 			if !c.alone {
 				t.Parallel()
@@ -89,12 +103,4 @@ func cuts() int {
 		return 20
 	}
 	return 100
-}
-
-// has leaves a test out for which the engine lacks a function of Stream.
-func has(t testing.TB, there bool, function string) {
-	t.Helper()
-	if !there {
-		t.Skipf("the engine's tests give no Stream.%s", function)
-	}
 }

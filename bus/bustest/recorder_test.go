@@ -29,8 +29,8 @@ func Hurry(t *testing.T) {
 
 // A Record is how a test of the suite has ended.
 type Record struct {
-	Failed, Skipped bool
-	Log             string
+	Failed bool
+	Log    string
 }
 
 // Try runs one test of the suite, by its name, and returns how it has ended.
@@ -46,7 +46,7 @@ func Try(t *testing.T, name string, open func(t testing.TB) Stream) Record {
 				r.cleanups = r.cleanups[:last]
 				r.do(f)
 			}
-			return Record{r.failed, r.skipped, r.log.String()}
+			return Record{r.failed, r.log.String()}
 		}
 	}
 	t.Fatalf("the suite has no test %q", name)
@@ -69,9 +69,9 @@ type recorder struct {
 	name     string
 	cleanups []func()
 
-	mu              sync.Mutex // guards the fields below
-	failed, skipped bool
-	log             strings.Builder
+	mu     sync.Mutex // guards the fields below
+	failed bool
+	log    strings.Builder
 }
 
 // do runs f as the testing package does: it may end by Goexit.
@@ -84,34 +84,27 @@ func (r *recorder) do(f func()) {
 	<-done
 }
 
-func (r *recorder) note(failed, skipped bool, text string) {
+func (r *recorder) note(failed bool, text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.failed, r.skipped = r.failed || failed, r.skipped || skipped
+	r.failed = r.failed || failed
 	r.log.WriteString(text + "\n")
 }
 
 func (r *recorder) Helper()          {}
 func (r *recorder) Cleanup(f func()) { r.cleanups = append(r.cleanups, f) }
 func (r *recorder) Failed() bool     { r.mu.Lock(); defer r.mu.Unlock(); return r.failed }
-func (r *recorder) Skipped() bool    { r.mu.Lock(); defer r.mu.Unlock(); return r.skipped }
 
-func (r *recorder) Log(args ...any) { r.note(false, false, fmt.Sprint(args...)) }
+func (r *recorder) Log(args ...any) { r.note(false, fmt.Sprint(args...)) }
 func (r *recorder) Logf(format string, args ...any) {
-	r.note(false, false, fmt.Sprintf(format, args...))
+	r.note(false, fmt.Sprintf(format, args...))
 }
-func (r *recorder) Fail()             { r.note(true, false, "failed") }
+func (r *recorder) Fail()             { r.note(true, "failed") }
 func (r *recorder) FailNow()          { r.Fail(); runtime.Goexit() }
-func (r *recorder) Error(args ...any) { r.note(true, false, fmt.Sprint(args...)) }
+func (r *recorder) Error(args ...any) { r.note(true, fmt.Sprint(args...)) }
 func (r *recorder) Fatal(args ...any) { r.Error(args...); runtime.Goexit() }
-func (r *recorder) Skip(args ...any)  { r.note(false, true, fmt.Sprint(args...)); runtime.Goexit() }
-func (r *recorder) SkipNow()          { r.note(false, true, "skipped"); runtime.Goexit() }
 
 func (r *recorder) Errorf(format string, args ...any) {
-	r.note(true, false, fmt.Sprintf(format, args...))
+	r.note(true, fmt.Sprintf(format, args...))
 }
 func (r *recorder) Fatalf(format string, args ...any) { r.Errorf(format, args...); runtime.Goexit() }
-func (r *recorder) Skipf(format string, args ...any) {
-	r.note(false, true, fmt.Sprintf(format, args...))
-	runtime.Goexit()
-}

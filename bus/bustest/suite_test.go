@@ -66,10 +66,7 @@ func found(t *testing.T, tries []try) {
 	}
 	report := func(i int, r bustest.Record) {
 		t.Run(tries[i].fault+"/"+tries[i].test, func(t *testing.T) {
-			switch {
-			case r.Skipped:
-				t.Fatalf("%s was left out: %s", tries[i].test, r.Log)
-			case !r.Failed:
+			if !r.Failed {
 				t.Fatalf("%s has not found the fault: %s", tries[i].test, r.Log)
 			}
 			t.Log(strings.TrimSpace(r.Log))
