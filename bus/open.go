@@ -2,30 +2,20 @@ package bus
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
-	"slices"
 	"strings"
-	"sync"
+
+	"github.com/earshot-go/earshot/internal/scheme"
 )
 
-var openers struct {
-	mu sync.Mutex
-	by map[string]func(url string) (Bus, error)
-}
+var openers scheme.Table[Bus]
 
 // Register makes a scheme known to Open. Engines call it when they are linked. To register one twice is a
 // mistake in the program and panics.
 func Register(scheme string, open func(url string) (Bus, error)) {
-	openers.mu.Lock()
-	defer openers.mu.Unlock()
-	if openers.by == nil {
-		openers.by = map[string]func(string) (Bus, error){}
-	}
-	if openers.by[scheme] != nil {
+	if !openers.Add(scheme, open) {
 		panic("bus: scheme " + scheme + " registered twice")
 	}
-	openers.by[scheme] = open
 }
 
 // Open returns the bus of a URL, whose scheme names the engine: "redis://127.0.0.1:6379/0?stream=shop". The
@@ -37,12 +27,10 @@ func Open(address string) (Bus, error) {
 	if !ok {
 		return nil, fmt.Errorf("bus: open %.40q: %w: a URL begins with the name of its engine and a colon, as in sqlite:events.db", upToQuery(address), ErrScheme)
 	}
-	openers.mu.Lock()
-	open, known := openers.by[scheme], slices.Sorted(maps.Keys(openers.by))
-	openers.mu.Unlock()
+	open, known := openers.Get(scheme)
 	if open == nil {
 		return nil, fmt.Errorf("bus: open %s: %w %q: this program knows %s; an engine is known when its package github.com/earshot-go/earshot/backend/… is imported",
-			Redact(address), ErrScheme, scheme, strings.Join(known, ", "))
+			Redact(address), ErrScheme, scheme, known)
 	}
 	return open(address)
 }
