@@ -1,0 +1,197 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Settlements that go into one call of the store.
+const settleMost = 1000
+
+var (
+	errDrained   = errors.New("the queue is drained, and there is no more time")
+	errGivenBack = errors.New("the item was given back")
+	// ErrTimeout is the cause with which the context of a handler ends after Work.Timeout.
+	ErrTimeout = errors.New("the handler has run too long")
+)
+
+// A job is the work on one leased item.
+type job struct {
+	w      *worker
+	leased Leased
+	ctx    context.Context // of the handler
+	cancel context.CancelCauseFunc
+	began  time.Time
+
+	// Guarded by w.mu.
+	until     time.Time // before that the lease does not end, by the clock of this process
+	settling  bool      // the handler has returned, and finish finds out what becomes of the item
+	abandoned error     // why what the handler returns does not count any more
+}
+
+func newJob(w *worker, l Leased, after time.Time) *job {
+	j := &job{w: w, leased: l, began: time.Now(), until: after.Add(w.work.TTL)}
+	j.ctx, j.cancel = context.WithCancelCause(w.q.ctx)
+	return j
+}
+
+// run calls the handler.
+func (j *job) run() {
+	w := j.w
+	ctx, cancel := j.ctx, context.CancelFunc(func() {})
+	switch t := w.work.Timeout; {
+	case t > 0 && (w.q.caps.Extend || j.began.Add(t).Before(j.until)):
+		ctx, cancel = context.WithTimeoutCause(ctx, t, fmt.Errorf("%w: more than %v", ErrTimeout, t))
+	case !w.q.caps.Extend:
+		ctx, cancel = context.WithDeadlineCause(ctx, j.until, fmt.Errorf("%w: this store cannot extend it", ErrLeaseLost))
+	}
+	call(ctx, w.handler(j.leased.Name), j.leased, func(err error) {
+		cause := context.Cause(ctx)
+		cancel()
+		j.finish(err, cause)
+	})
+}
+
+// finish settles the item as the handler has decided, whose context has ended with cause if at all.
+func (j *job) finish(err, cause error) {
+	defer j.cancel(nil)
+	defer j.w.end(j)
+	q := j.w.q
+	if err != nil && errors.Is(cause, ErrTimeout) {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
+	s := settlement(j.leased, err, j.w.work.Backoff)
+	if err != nil && errors.Is(cause, errDrained) {
+		s = j.leased.Release(0)
+	}
+	j.w.mu.Lock()
+	j.settling = true
+	j.w.mu.Unlock()
+	for trouble := 1; ; trouble++ {
+		why, until := j.state()
+		if errors.Is(why, errGivenBack) || why != nil && err != nil {
+			return // somebody else has the item, or will
+		}
+		lost := j.settle(s)
+		if lost == nil {
+			q.settled(&j.leased, s, err, time.Since(j.began))
+			return
+		}
+		// After a doubtful try, lost may mean that it was settled by that.
+		if errors.Is(lost, ErrLeaseLost) || errors.Is(lost, ErrInvalid) || why != nil || time.Now().After(until) || q.ctx.Err() != nil {
+			if j.abandon(lost) {
+				q.lost(&j.leased, lost)
+			}
+			return
+		}
+		q.fault("settle in "+j.w.queue, lost)
+		sleep(q.ctx, min(storeBackoff(trouble), time.Until(until)))
+	}
+}
+
+// settle has one settlement take effect, together with those of others.
+func (j *job) settle(s Settlement) error {
+	errs, err := j.w.q.settler.Do(j.w.q.ctx, []Settlement{s})
+	if err == nil {
+		err = errs[0]
+	}
+	return err
+}
+
+func (j *job) state() (abandoned error, until time.Time) {
+	j.w.mu.Lock()
+	defer j.w.mu.Unlock()
+	return j.abandoned, j.until
+}
+
+// abandon ends a job before its handler has returned, and reports whether nobody did so before.
+func (j *job) abandon(why error) bool {
+	j.w.mu.Lock()
+	first := j.abandoned == nil
+	if first {
+		j.abandoned = why
+	}
+	j.w.mu.Unlock()
+	j.cancel(why)
+	return first
+}
+
+// beat extends the leases of jobs, as long as there are any.
+func (w *worker) beat() {
+	ticker := time.NewTicker(w.work.TTL / 6)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-w.q.ctx.Done():
+		}
+		now := time.Now()
+		old, over, some := w.aged(now)
+		if !some || w.q.ctx.Err() != nil {
+			return
+		}
+		for _, j := range over {
+			w.lose(j, fmt.Errorf("%w: it could not be extended in time", ErrLeaseLost))
+		}
+		if len(old) > 0 {
+			w.extend(old, now)
+		}
+	}
+}
+
+// aged returns the jobs whose lease is older than a third of its TTL, and those whose lease is over. If there are no
+// jobs, beating is over.
+func (w *worker) aged(now time.Time) (old, over []*job, some bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for j := range w.jobs {
+		switch {
+		case j.abandoned != nil, j.settling && now.After(j.until):
+		case now.After(j.until):
+			over = append(over, j)
+		case w.work.Timeout > 0 && now.Sub(j.began) > w.work.Timeout:
+			// It may still return before the lease is over.
+		case j.until.Sub(now) <= w.work.TTL*2/3:
+			old = append(old, j)
+		}
+	}
+	w.beating = len(w.jobs) > 0
+	return old, over, w.beating
+}
+
+func (w *worker) extend(jobs []*job, now time.Time) {
+	all := make([]Settlement, len(jobs))
+	for i, j := range jobs {
+		all[i] = j.leased.Extend(w.work.TTL)
+	}
+	ctx, cancel := context.WithTimeout(w.q.ctx, w.work.TTL/3)
+	defer cancel()
+	errs, err := w.q.settler.Do(ctx, all)
+	if err != nil {
+		w.q.fault("extend leases of "+w.queue, err)
+		return // the next beat tries again
+	}
+	for i, j := range jobs {
+		switch {
+		case errs[i] == nil:
+			w.mu.Lock()
+			j.until = now.Add(w.work.TTL)
+			w.mu.Unlock()
+		case errors.Is(errs[i], ErrLeaseLost):
+			w.lose(j, errs[i])
+		}
+	}
+}
+
+// lose tells a handler that its lease is lost. When it has returned, finish sees to that: what an extension finds lost
+// may just have been settled.
+func (w *worker) lose(j *job, why error) {
+	w.mu.Lock()
+	settling := j.settling
+	w.mu.Unlock()
+	if !settling && j.abandon(why) {
+		w.q.lost(&j.leased, why)
+	}
+}

@@ -1,0 +1,249 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// A worker works on one queue: a goroutine leases as many items as there is room for, and each item has a goroutine of
+// its own while it is worked on.
+type worker struct {
+	q     *Queue
+	queue string
+	work  Work
+
+	leasing context.Context // ends when no more is to be leased
+	stop    context.CancelFunc
+	calls   context.Context // of calls of Lease, which end later: what an answer that nobody reads has leased is hidden
+	hangUp  context.CancelFunc
+	done    chan struct{} // closed when the goroutine that leases has ended
+	freed   chan struct{} // has an element when a job has ended since run looked
+
+	mu      sync.Mutex // guards the fields below
+	routes  []route
+	jobs    map[*job]struct{}
+	none    chan struct{} // closed when there are no jobs any more; nil if nobody waits for that
+	beating bool          // the goroutine that extends leases runs
+}
+
+// A route is a selector and its handler.
+type route struct {
+	selector Selector
+	match    func(string) bool
+	handler  Handler
+}
+
+func newWorker(q *Queue, queue string, work Work) *worker {
+	w := &worker{q: q, queue: queue, work: work, jobs: map[*job]struct{}{}, done: make(chan struct{}), freed: make(chan struct{}, 1)}
+	w.leasing, w.stop = context.WithCancel(q.ctx)
+	w.calls, w.hangUp = context.WithCancel(q.ctx)
+	return w
+}
+
+// agrees returns an error if a later subscription wants what the first has not; of functions that cannot be told.
+func (w *worker) agrees(how []Work) error {
+	if len(how) == 0 {
+		return nil
+	}
+	have, want := w.work, how[0].over(w.work)
+	if want.Concurrency != have.Concurrency || want.TTL != have.TTL || want.Timeout != have.Timeout {
+		return fmt.Errorf("queue: subscribe %q: %w: the first subscription has Concurrency %d, TTL %v and Timeout %v, and this one others",
+			w.queue, ErrInvalid, have.Concurrency, have.TTL, have.Timeout)
+	}
+	return nil
+}
+
+// add has a handler get what a selector selects; the same selector again replaces it.
+func (w *worker) add(s Selector, match func(string) bool, h Handler) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.routes {
+		if w.routes[i].selector == s {
+			w.routes[i].handler = h
+			return
+		}
+	}
+	w.routes = append(w.routes, route{s, match, h})
+}
+
+func (w *worker) handler(name string) Handler {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.routes {
+		if r.match(name) {
+			return r.handler
+		}
+	}
+	return func(context.Context, Leased) error {
+		return fmt.Errorf("no handler of worker %s selects %q", w.q.opts.Worker, name)
+	}
+}
+
+// run leases until the queue is drained.
+func (w *worker) run() {
+	defer close(w.done)
+	for trouble := 0; w.leasing.Err() == nil; {
+		n := w.room()
+		if n == 0 {
+			select {
+			case <-w.freed:
+			case <-w.leasing.Done():
+			}
+			continue
+		}
+		began := time.Now()
+		leased, err := w.q.store.Lease(w.calls, LeaseRequest{Queues: []string{w.queue}, Max: n, TTL: w.work.TTL, Worker: w.q.opts.Worker})
+		switch {
+		case err != nil:
+			trouble++
+			w.q.fault("lease from "+w.queue, err)
+			sleep(w.leasing, storeBackoff(trouble))
+		case len(leased) == 0:
+			trouble = 0
+			w.wait()
+		default:
+			trouble = 0
+			w.begin(leased, began)
+		}
+	}
+}
+
+// storeBackoff is how long a worker waits after the store has failed n times in a row.
+var storeBackoff = Exponential(100*time.Millisecond, 5*time.Second)
+
+// wait returns when there may be something to lease.
+func (w *worker) wait() {
+	waker, ok := w.q.store.(Waker)
+	if !ok {
+		sleep(w.leasing, w.q.opts.Poll)
+		return
+	}
+	if err := waker.Wait(w.leasing, []string{w.queue}); err != nil && w.leasing.Err() == nil {
+		w.q.fault("wait for "+w.queue, err)
+		sleep(w.leasing, w.q.opts.Poll)
+	}
+}
+
+// room returns for how many more items there is room.
+func (w *worker) room() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.work.Concurrency - len(w.jobs)
+}
+
+// begin starts work on items that were leased after a time.
+func (w *worker) begin(leased []Leased, after time.Time) {
+	if w.leasing.Err() != nil {
+		w.giveBack(leased)
+		return
+	}
+	jobs := make([]*job, len(leased))
+	w.mu.Lock()
+	for i, l := range leased {
+		jobs[i] = newJob(w, l, after)
+		w.jobs[jobs[i]] = struct{}{}
+	}
+	if !w.beating && w.q.caps.Extend {
+		w.beating = true
+		go w.beat() // ends when there are no jobs
+	}
+	w.mu.Unlock()
+	for _, j := range jobs {
+		w.q.begun(&j.leased)
+		go j.run() // ends with the handler; drain waits for it
+	}
+}
+
+// end takes a job out.
+func (w *worker) end(j *job) {
+	w.mu.Lock()
+	delete(w.jobs, j)
+	if len(w.jobs) == 0 && w.none != nil {
+		close(w.none)
+		w.none = nil
+	}
+	w.mu.Unlock()
+	select {
+	case w.freed <- struct{}{}:
+	default:
+	}
+}
+
+// giveBack releases items, so that others have them at once.
+func (w *worker) giveBack(leased []Leased) {
+	if len(leased) == 0 {
+		return
+	}
+	all := make([]Settlement, len(leased))
+	for i, l := range leased {
+		all[i] = l.Release(0)
+	}
+	ctx, cancel := context.WithTimeout(w.q.ctx, w.work.TTL)
+	defer cancel()
+	errs, err := w.q.settler.Do(ctx, all)
+	if err != nil {
+		w.q.fault("give back to "+w.queue, err) // their leases expire
+		return
+	}
+	for i := range leased {
+		if errs[i] == nil {
+			w.q.settled(&leased[i], all[i], nil, 0)
+		}
+	}
+}
+
+// drain ends the work; see Queue.Drain.
+func (w *worker) drain(ctx context.Context) error {
+	w.stop()
+	defer context.AfterFunc(ctx, w.hangUp)()
+	<-w.done
+	if w.quiet(ctx) {
+		return nil
+	}
+	for _, j := range w.all() {
+		j.cancel(errDrained)
+	}
+	patience, cancel := context.WithTimeout(context.Background(), w.q.opts.Patience)
+	defer cancel()
+	w.quiet(patience)
+	var left []Leased
+	for _, j := range w.all() {
+		if j.abandon(errGivenBack) {
+			left = append(left, j.leased)
+		}
+	}
+	w.giveBack(left)
+	return fmt.Errorf("queue: drain %s: %d items were given back: %w", w.queue, len(left), context.Cause(ctx))
+}
+
+// quiet waits until there are no jobs, and reports whether that came before ctx ended.
+func (w *worker) quiet(ctx context.Context) bool {
+	w.mu.Lock()
+	if len(w.jobs) == 0 {
+		w.mu.Unlock()
+		return true
+	}
+	if w.none == nil {
+		w.none = make(chan struct{})
+	}
+	none := w.none
+	w.mu.Unlock()
+	select {
+	case <-none: // nothing begins any more
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (w *worker) all() []*job {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	jobs := make([]*job, 0, len(w.jobs))
+	for j := range w.jobs {
+		jobs = append(jobs, j)
+	}
+	return jobs
+}
