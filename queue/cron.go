@@ -43,6 +43,8 @@ const HeaderTick = "earshot-tick"
 const (
 	cronLate = time.Minute // how late a tick may be noticed and is not yet missed
 	cronLook = time.Hour   // how often the store's clock is looked at again while the next tick is far
+	cronNap  = time.Minute // how often this process's is: a timer is late by the time that a process was suspended
+	cronAsk  = 5 * time.Second
 )
 
 // A cronJob is a schedule at work.
@@ -58,7 +60,7 @@ type cronJob struct {
 // Cron has a schedule at work until Drain or Close. Any number of processes may have it: of each tick every bound queue
 // gets one item, since it holds a key that names schedule and tick for two periods and two days. Ticks go by the
 // store's clock. Cron does not block; a Spec that cannot be read, and a name that this Queue has already, are errors
-// that wrap ErrInvalid.
+// that wrap ErrInvalid; a store without Caps.Unique is ErrUnsupported.
 func (q *Queue) Cron(s Schedule) error {
 	spec, err := cron.Parse(s.Spec)
 	if err != nil {
@@ -109,15 +111,14 @@ func (c *cronJob) event(tick time.Time, period time.Duration) Event {
 }
 
 func (c *cronJob) run() {
+	began := time.Now()
 	if !c.begin() {
 		return
 	}
 	last := c.now() // ticks up to this one have been seen to
-	if c.schedule.Missed == RunMissed {
+	if tick := c.spec.Last(last); !tick.IsZero() && (c.schedule.Missed == RunMissed || tick.After(began.Add(c.ahead))) {
 		// If it was published, its key is held: then this changes nothing.
-		if tick := c.spec.Last(last); !tick.IsZero() {
-			c.publish(tick)
-		}
+		c.publish(tick)
 	}
 	for {
 		next := c.spec.Next(last)
@@ -144,9 +145,13 @@ func (c *cronJob) ask() error {
 	if !ok {
 		return nil
 	}
-	now, err := clock.Now(c.ctx)
+	ctx, cancel := context.WithTimeout(c.ctx, cronAsk) // a store that is silent does not keep a tick from being noticed
+	defer cancel()
+	now, err := clock.Now(ctx)
 	if err != nil {
-		c.q.fault("tell the time for schedule "+c.schedule.Name, err)
+		if c.ctx.Err() == nil {
+			c.q.fault("tell the time for schedule "+c.schedule.Name, err)
+		}
 		return err
 	}
 	c.ahead = time.Until(now)
@@ -168,15 +173,18 @@ func (c *cronJob) begin() bool {
 
 // sleepUntil returns when it is that time by the store's clock. It reports false when the schedule has ended.
 func (c *cronJob) sleepUntil(tick time.Time) bool {
-	for {
+	for asked := time.Now(); ; {
 		rest := tick.Sub(c.now())
 		if rest <= 0 {
 			return c.ctx.Err() == nil
 		}
-		if !sleep(c.ctx, min(rest, cronLook)) {
+		if !sleep(c.ctx, min(rest, cronNap)) {
 			return false
 		}
-		_ = c.ask() // without an answer it is as it was
+		if rest <= cronNap || time.Since(asked) >= cronLook {
+			asked = time.Now()
+			_ = c.ask() // without an answer it is as it was
+		}
 	}
 }
 
@@ -184,17 +192,16 @@ func (c *cronJob) sleepUntil(tick time.Time) bool {
 func (c *cronJob) publish(tick time.Time) {
 	next := c.spec.Next(tick)
 	ev := c.event(tick, next.Sub(tick))
+	ctx, cancel := context.WithTimeout(c.ctx, max(next.Sub(c.now()), time.Second))
+	defer cancel()
 	for trouble := 1; ; trouble++ {
-		err := c.q.Publish(c.ctx, ev)
+		err := c.q.Publish(ctx, ev)
 		if err == nil || c.ctx.Err() != nil {
 			return
 		}
 		c.q.fault("publish the tick of schedule "+c.schedule.Name, err)
-		if errors.Is(err, ErrInvalid) || errors.Is(err, ErrTooLarge) || !sleep(c.ctx, storeBackoff(trouble)) {
-			return
-		}
-		if !c.now().Before(next) {
-			return // it is the next one's turn
+		if errors.Is(err, ErrInvalid) || errors.Is(err, ErrTooLarge) || !sleep(ctx, storeBackoff(trouble)) {
+			return // or it is the next one's turn
 		}
 	}
 }

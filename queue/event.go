@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -89,7 +91,7 @@ func digest(texts ...string) string {
 // item returns the item of the event for no queue yet.
 func (ev *Event) item(maxBytes int) (it Item, err error) {
 	it = Item{
-		ID: ev.ID, Queue: "-", Name: ev.Name, TID: ev.TID, Parent: ev.Parent, Headers: ev.Headers,
+		ID: ev.ID, Queue: "-", Name: ev.Name, TID: ev.TID, Parent: ev.Parent, Headers: maps.Clone(ev.Headers),
 		Priority: ev.Priority, MaxFails: ev.MaxFails, Serial: ev.Serial,
 		Key: ev.Key, Scope: ev.Scope, Hold: ev.Hold, Replace: ev.Replace,
 	}
@@ -113,14 +115,16 @@ func (ev *Event) item(maxBytes int) (it Item, err error) {
 	return it, it.Validate(maxBytes)
 }
 
+// encode returns bytes that are nobody else's: a Publish whose context ends leaves its call under way, and the caller may
+// write into the slice again.
 func encode(payload any) ([]byte, error) {
 	switch p := payload.(type) {
 	case nil:
 		return nil, nil
 	case []byte:
-		return p, nil
+		return slices.Clone(p), nil
 	case json.RawMessage:
-		return p, nil
+		return slices.Clone(p), nil
 	}
 	return json.Marshal(payload)
 }

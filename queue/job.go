@@ -26,14 +26,16 @@ type job struct {
 	began  time.Time
 
 	// Guarded by w.mu.
-	until     time.Time // before that the lease does not end, by the clock of this process
-	settling  bool      // the handler has returned, and finish finds out what becomes of the item
-	abandoned error     // why what the handler returns does not count any more
+	until     time.Time   // before that the lease does not end, by the clock of this process
+	alarm     *time.Timer // rings then
+	settling  bool        // the handler has returned, and finish finds out what becomes of the item
+	abandoned error       // why what the handler returns does not count any more
 }
 
 func newJob(w *worker, l Leased, after time.Time) *job {
 	j := &job{w: w, leased: l, began: time.Now(), until: after.Add(w.work.TTL)}
 	j.ctx, j.cancel = context.WithCancelCause(w.q.ctx)
+	j.alarm = time.AfterFunc(time.Until(j.until), func() { w.lose(j, fmt.Errorf("%w: it was not extended in time", ErrLeaseLost)) })
 	return j
 }
 
@@ -41,11 +43,8 @@ func newJob(w *worker, l Leased, after time.Time) *job {
 func (j *job) run() {
 	w := j.w
 	ctx, cancel := j.ctx, context.CancelFunc(func() {})
-	switch t := w.work.Timeout; {
-	case t > 0 && (w.q.caps.Extend || j.began.Add(t).Before(j.until)):
+	if t := w.work.Timeout; t > 0 {
 		ctx, cancel = context.WithTimeoutCause(ctx, t, fmt.Errorf("%w: more than %v", ErrTimeout, t))
-	case !w.q.caps.Extend:
-		ctx, cancel = context.WithDeadlineCause(ctx, j.until, fmt.Errorf("%w: this store cannot extend it", ErrLeaseLost))
 	}
 	call(ctx, w.handler(j.leased.Name), j.leased, func(err error) {
 		cause := context.Cause(ctx)
@@ -63,8 +62,8 @@ func (j *job) finish(err, cause error) {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
 	s := settlement(j.leased, err, j.w.work.Backoff)
-	if err != nil && errors.Is(cause, errDrained) {
-		s = j.leased.Release(0)
+	if s.Action == Fail && errors.Is(cause, errDrained) && !decided(err) {
+		s = j.leased.Release(0) // it has failed because it was cancelled
 	}
 	j.w.mu.Lock()
 	j.settling = true
@@ -80,7 +79,7 @@ func (j *job) finish(err, cause error) {
 			return
 		}
 		// After a doubtful try, lost may mean that it was settled by that.
-		if errors.Is(lost, ErrLeaseLost) || errors.Is(lost, ErrInvalid) || why != nil || time.Now().After(until) || q.ctx.Err() != nil {
+		if errors.Is(lost, ErrLeaseLost) || errors.Is(lost, ErrInvalid) || why != nil || !time.Now().Before(until) || q.ctx.Err() != nil {
 			if j.abandon(lost) {
 				q.lost(&j.leased, lost)
 			}
@@ -128,12 +127,9 @@ func (w *worker) beat() {
 		case <-w.q.ctx.Done():
 		}
 		now := time.Now()
-		old, over, some := w.aged(now)
+		old, some := w.aged(now)
 		if !some || w.q.ctx.Err() != nil {
 			return
-		}
-		for _, j := range over {
-			w.lose(j, fmt.Errorf("%w: it could not be extended in time", ErrLeaseLost))
 		}
 		if len(old) > 0 {
 			w.extend(old, now)
@@ -141,24 +137,21 @@ func (w *worker) beat() {
 	}
 }
 
-// aged returns the jobs whose lease is older than a third of its TTL, and those whose lease is over. If there are no
-// jobs, beating is over.
-func (w *worker) aged(now time.Time) (old, over []*job, some bool) {
+// aged returns the jobs whose lease is older than a third of its TTL. If there are no jobs at all, beating is over.
+func (w *worker) aged(now time.Time) (old []*job, some bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for j := range w.jobs {
 		switch {
-		case j.abandoned != nil, j.settling && now.After(j.until):
-		case now.After(j.until):
-			over = append(over, j)
-		case w.work.Timeout > 0 && now.Sub(j.began) > w.work.Timeout:
+		case j.abandoned != nil:
+		case w.work.Timeout > 0 && now.Sub(j.began) >= w.work.Timeout:
 			// It may still return before the lease is over.
 		case j.until.Sub(now) <= w.work.TTL*2/3:
 			old = append(old, j)
 		}
 	}
 	w.beating = len(w.jobs) > 0
-	return old, over, w.beating
+	return old, w.beating
 }
 
 func (w *worker) extend(jobs []*job, now time.Time) {
@@ -166,7 +159,7 @@ func (w *worker) extend(jobs []*job, now time.Time) {
 	for i, j := range jobs {
 		all[i] = j.leased.Extend(w.work.TTL)
 	}
-	ctx, cancel := context.WithTimeout(w.q.ctx, w.work.TTL/3)
+	ctx, cancel := context.WithTimeout(w.q.ctx, w.work.TTL/6)
 	defer cancel()
 	errs, err := w.q.settler.Do(ctx, all)
 	if err != nil {
@@ -176,12 +169,19 @@ func (w *worker) extend(jobs []*job, now time.Time) {
 	for i, j := range jobs {
 		switch {
 		case errs[i] == nil:
-			w.mu.Lock()
-			j.until = now.Add(w.work.TTL)
-			w.mu.Unlock()
+			w.extended(j, now.Add(w.work.TTL))
 		case errors.Is(errs[i], ErrLeaseLost):
 			w.lose(j, errs[i])
 		}
+	}
+}
+
+func (w *worker) extended(j *job, until time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.jobs[j]; ok && j.abandoned == nil {
+		j.until = until
+		j.alarm.Reset(time.Until(until))
 	}
 }
 

@@ -2,8 +2,10 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/earshot-go/earshot/tap/panel"
@@ -26,10 +28,11 @@ func (p page) View(ctx context.Context) panel.View {
 	ctx, cancel := context.WithTimeout(ctx, panelPatience)
 	defer cancel()
 	v := panel.View{Title: "Queues", Tables: []panel.Table{waitingTable, hereTable, deadTable, storesTable}}
+	all, errs := p.stats(ctx)
 	dead, silent := 0, 0
-	for _, q := range p {
-		stats, err := q.Stats(ctx)
-		if err != nil {
+	for i, q := range p {
+		stats, err := all[i], errs[i]
+		if err != nil && !errors.Is(err, ErrUnsupported) {
 			silent++
 		}
 		for _, s := range stats.Queues {
@@ -66,6 +69,17 @@ func (p page) View(ctx context.Context) panel.View {
 		v.Summary, v.Status = fmt.Sprintf("Stores that do not answer: %d of %d.", silent, len(p)), panel.Bad
 	}
 	return v
+}
+
+// stats asks all stores at the same time: one that is silent uses up the patience for itself alone.
+func (p page) stats(ctx context.Context) ([]Stats, []error) {
+	all, errs := make([]Stats, len(p)), make([]error, len(p))
+	var asking sync.WaitGroup
+	for i, q := range p {
+		asking.Go(func() { all[i], errs[i] = q.Stats(ctx) })
+	}
+	asking.Wait()
+	return all, errs
 }
 
 // deadRows are some of the dead items of a queue.

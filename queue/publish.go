@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	// Items that go into one call of the store.
+	// Events that go into one call of the store.
 	publishMost = 1000
+	// How often the bindings may change while one call looks at them.
+	staleMost = 100
 	// Names whose queues are remembered.
 	routesMost = 10000
 )
@@ -21,7 +23,8 @@ const (
 // cause, and whether they are stored is not known. Calls at the same time are put together. Every Subscribe and Bind
 // that has returned before, in whatever process, is heeded. An event that no queue is bound to is no error, and gone.
 //
-// A mistake in one of the events is an error that wraps ErrInvalid or ErrTooLarge, and nothing is stored. A lost
+// A mistake in one of the events is an error that wraps ErrInvalid or ErrTooLarge, and nothing is stored; so is a Key or
+// Serial where Caps has none, with ErrUnsupported. A lost
 // connection is tried again twice, for a quarter of a second in all; after that, Publish may be called again with the
 // same IDs. With Caps.AtomicBatch all is stored or nothing.
 func (q *Queue) Publish(ctx context.Context, events ...Event) error {
@@ -50,7 +53,11 @@ func (q *Queue) FollowUp(ctx context.Context, parent Leased, events ...Event) er
 			if err != nil {
 				payload = nil // Publish says what is wrong
 			}
-			ev.ID = digest("follow-up", parent.ID, ev.Name, ev.TID, ev.Queue, fmt.Sprint(ev.When), string(payload))
+			due := ev.When
+			if t, ok := due.(time.Time); ok {
+				due = t.Round(0).UTC() // the same in all processes
+			}
+			ev.ID = digest("follow-up", parent.ID, ev.Name, ev.TID, ev.Queue, fmt.Sprint(due), string(payload))
 		}
 		all[i] = ev
 	}
@@ -91,8 +98,13 @@ func (q *Queue) prepare(events []Event) ([]posted, error) {
 	batch := make([]posted, len(events))
 	for i := range events {
 		it, err := events[i].item(q.caps.MaxBytes)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
+		case it.Key != "" && !q.caps.Unique:
+			return nil, it.wrap(fmt.Errorf("%w: %s has no keys", ErrUnsupported, q.caps.Engine))
+		case it.Serial != "" && !q.caps.Serial:
+			return nil, it.wrap(fmt.Errorf("%w: %s has no Serial", ErrUnsupported, q.caps.Engine))
 		}
 		batch[i] = posted{it, events[i].Queue != ""}
 	}
@@ -106,7 +118,7 @@ func (q *Queue) tries(ctx context.Context, f func() error) (err error) {
 			break
 		}
 		if !sleep(ctx, pause) {
-			break
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 	}
 	if errors.Is(err, fold.ErrClosed) {
@@ -145,27 +157,31 @@ func (p *publisher) publish(batch []posted) ([]struct{}, error) {
 	ctx := p.q.ctx // of nobody who calls: one that gives up must not take the others with it
 	done := make([]struct{}, len(batch))
 	store, checks := p.q.store.(RevEnqueuer)
-	for {
-		if !checks || !p.book.known {
+	direct := allDirect(batch)
+	for stale := 0; ; {
+		if !direct && (!checks || !p.book.known) {
 			if err := p.book.refresh(ctx, p.q.store); err != nil {
 				return nil, err
 			}
 		}
-		items := p.book.route(p.q, batch)
+		items, unbound := p.book.route(batch)
 		var out []Enqueued
 		var err error
 		switch {
-		case checks && !allDirect(batch):
+		case checks && !direct:
 			out, err = store.EnqueueAt(ctx, p.book.rev, items)
 		case len(items) > 0:
 			out, err = p.q.store.Enqueue(ctx, items)
 		}
 		if errors.Is(err, ErrStaleBindings) {
 			p.book.known = false
-			continue
+			if stale++; stale < staleMost {
+				continue
+			}
 		}
 		if err == nil {
 			p.q.published(items, out)
+			p.q.unbound(unbound)
 		}
 		return done, err
 	}
@@ -186,7 +202,9 @@ func (p *publisher) fresh(ctx context.Context, batch []posted) ([]Item, error) {
 	if err := book.refresh(ctx, p.q.store); err != nil {
 		return nil, err
 	}
-	return book.route(p.q, batch), nil
+	items, unbound := book.route(batch)
+	p.q.unbound(unbound)
+	return items, nil
 }
 
 // A router knows which queues are bound to what.
@@ -248,15 +266,15 @@ func (r *router) queues(name string) []string {
 	return queues
 }
 
-// route returns the items of events.
-func (r *router) route(q *Queue, batch []posted) []Item {
-	items := make([]Item, 0, len(batch))
+// route returns the items of events, and the events that have none.
+func (r *router) route(batch []posted) (items, unbound []Item) {
+	items = make([]Item, 0, len(batch))
 	for i := range batch {
 		p := &batch[i]
 		queues := []string{p.item.Queue}
 		if !p.direct {
 			if queues = r.queues(p.item.Name); len(queues) == 0 {
-				q.unbound(&p.item)
+				unbound = append(unbound, p.item)
 			}
 		}
 		for _, queue := range queues {
@@ -265,5 +283,5 @@ func (r *router) route(q *Queue, batch []posted) []Item {
 			items = append(items, it)
 		}
 	}
-	return items
+	return items, unbound
 }

@@ -55,7 +55,7 @@ type Queue struct {
 }
 
 // New returns a queue over a store, which Close does not close. It starts nothing and does not touch the store. Negative
-// numbers in the options are mistakes in the program: New panics.
+// numbers in the options, and a Worker that is no name, are mistakes in the program: New panics.
 func New(store Store, opts *Options) *Queue {
 	var o Options
 	if opts != nil {
@@ -82,7 +82,13 @@ func New(store Store, opts *Options) *Queue {
 	}
 	if o.Worker == "" {
 		host, _ := os.Hostname()
-		o.Worker = fmt.Sprintf("%.200s:%d", host, os.Getpid())
+		o.Worker = fmt.Sprintf("%s:%d", host, os.Getpid())
+		if checkName("Worker", o.Worker, true) != nil { // hosts may have any name
+			o.Worker = fmt.Sprint(os.Getpid())
+		}
+	}
+	if err := checkName("Worker", o.Worker, true); err != nil {
+		panic(fmt.Sprintf("queue: New: %v", err))
 	}
 	q := &Queue{store: store, caps: store.Caps(), opts: o, workers: map[string]*worker{}}
 	q.ch = earshot.NewChannel[Report](o.Server, o.Name, &earshot.ChannelOptions{Doc: "what becomes of the items of queues"})
@@ -165,7 +171,8 @@ func (q *Queue) unsupported(what string) error {
 
 // Drain ends the work here, and the crons: it leases nothing more, and waits for the handlers that run. When ctx ends it
 // cancels their contexts, waits for Options.Patience, and gives back the items of those which still run, uncounted, so
-// that other workers have them at once; then it returns the cause of ctx. Publishing goes on to work, and Subscribe does
+// that other workers have them at once (a store that does not answer has up to 5 s for that, and then they come when
+// their leases end); then it returns the cause of ctx. Publishing goes on to work, and Subscribe does
 // not: it returns ErrClosed. Drain may be called again, and waits as well.
 func (q *Queue) Drain(ctx context.Context) error {
 	q.mu.Lock()

@@ -8,7 +8,8 @@ import (
 )
 
 // A Report says what became of an item, here. The channel of a queue carries them; while nobody listens they are not
-// made.
+// made. Those of one item come in the order in which things happened, but that Published, which waits for the store's
+// answer, may come after Begun.
 type Report struct {
 	What       What
 	Queue      string `json:",omitempty"`
@@ -56,7 +57,8 @@ type counts struct {
 
 	mu   sync.Mutex // guards the fields below
 	last string     // trouble
-	said time.Time  // when it was logged
+	said time.Time  // when trouble was logged last
+	told bool       // it was logged, and not yet that it is over
 }
 
 // Counts returns what this process has done. It does not block on the store.
@@ -98,12 +100,13 @@ func (q *Queue) published(items []Item, out []Enqueued) {
 	}
 }
 
-func (q *Queue) unbound(it *Item) {
-	q.counts.unbound.Add(1)
-	if q.ch.Listening() {
-		no := *it
-		no.Queue = ""
-		q.tell(Unbound, &no, Report{})
+func (q *Queue) unbound(items []Item) {
+	q.counts.unbound.Add(uint64(len(items)))
+	if len(items) > 0 && q.ch.Listening() {
+		for _, it := range items {
+			it.Queue = ""
+			q.tell(Unbound, &it, Report{})
+		}
 	}
 }
 
@@ -126,7 +129,10 @@ func (q *Queue) settled(l *Leased, s Settlement, err error, took time.Duration) 
 		q.counts.released.Add(1)
 	case Fail, Bury:
 		what = Failed
-		if fails++; s.Action == Bury || l.MaxFails == 0 && fails >= DefaultMaxFails || l.MaxFails > 0 && fails >= l.MaxFails {
+		if s.Action == Fail {
+			fails++
+		}
+		if s.Action == Bury || l.MaxFails == 0 && fails >= DefaultMaxFails || l.MaxFails > 0 && fails >= l.MaxFails {
 			what = Died
 			q.counts.died.Add(1)
 			q.opts.Logger.Warn("queue: an item has died: look at it, then redrive or remove it", "queue", l.Queue, "id", l.ID, "name", l.Name, "tid", l.TID, "fails", fails, "reason", s.Reason)
@@ -157,7 +163,7 @@ func (q *Queue) tell(what What, it *Item, r Report) {
 	q.ch.Send(r)
 }
 
-// troubleEvery is how often the log has the same trouble.
+// troubleEvery is how often the log has trouble of the store, also if it comes and goes all the time.
 const troubleEvery = time.Minute
 
 // fault notes that a call of the store has failed.
@@ -169,11 +175,11 @@ func (q *Queue) fault(doing string, err error) {
 	c.trouble.Add(1)
 	c.mu.Lock()
 	text := err.Error()
-	say := c.last == "" || time.Since(c.said) > troubleEvery
+	say := time.Since(c.said) >= troubleEvery
 	c.last = text
 	c.troubled.Store(true)
 	if say {
-		c.said = time.Now()
+		c.said, c.told = time.Now(), true
 	}
 	c.mu.Unlock()
 	if say {
@@ -191,11 +197,11 @@ func (q *Queue) fine() {
 		return
 	}
 	c.mu.Lock()
-	was := c.last
-	c.last = ""
+	was, told := c.last, c.told
+	c.last, c.told = "", false
 	c.troubled.Store(false)
 	c.mu.Unlock()
-	if was != "" {
+	if told {
 		q.opts.Logger.Info("queue: the store answers again", "said", was)
 	}
 }

@@ -49,8 +49,9 @@ func (w Work) check() error {
 
 // Subscribe binds a queue to a selector, as Bind does, and has this process work on the queue: the handler is called with
 // the items whose names are selected. A queue may be subscribed to more than once, with other selectors: of several
-// handlers that want an item the first gets it. An item that none of them wants, such as one that a binding of another
-// program brought, fails, so that a process which has a handler for it may get it.
+// handlers that want an item the first gets it, and the same selector again replaces its handler. An item that none of
+// them wants, such as one that a binding of another program brought, is given back, uncounted and for longer each time, so
+// that a process which has a handler for it may get it; it dies when it has been delivered DefaultMaxFails times.
 //
 // Processes that subscribe to the same queue share its items, and each item is worked on by one. Subscribe blocks on the
 // store until the binding is there; the work begins then. It ends with Drain or Close, the binding does not: see Unbind.
@@ -64,29 +65,46 @@ func (q *Queue) Subscribe(ctx context.Context, queue string, selector Selector, 
 	if handler == nil {
 		return fmt.Errorf("queue: subscribe %q to %v: %w: the handler is nil", queue, selector, ErrInvalid)
 	}
+	q.mu.Lock()
+	_, err = q.workLocked(queue, how)
+	q.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	if err := q.Bind(ctx, queue, selector); err != nil {
 		return err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.drained {
-		return q.closedError()
+	work, err := q.workLocked(queue, how) // it may have changed
+	if err != nil {
+		return err
 	}
 	w := q.workers[queue]
 	if w == nil {
-		work := q.opts.Work
-		if len(how) > 0 {
-			work = how[0].over(work)
-		}
-		if err := work.check(); err != nil {
-			return fmt.Errorf("queue: subscribe %q: %w", queue, err)
-		}
 		w = newWorker(q, queue, work)
 		q.workers[queue] = w
 		defer q.running.Go(w.run) // ends with Drain
-	} else if err := w.agrees(how); err != nil {
-		return err
 	}
 	w.add(selector, match, handler)
 	return nil
+}
+
+// workLocked returns how the queue is to be worked on, or why a subscription that wants it so cannot be.
+func (q *Queue) workLocked(queue string, how []Work) (Work, error) {
+	if q.drained {
+		return Work{}, q.closedError()
+	}
+	w := q.workers[queue]
+	if w != nil {
+		return w.work, w.agrees(how)
+	}
+	work := q.opts.Work
+	if len(how) > 0 {
+		work = how[0].over(work)
+	}
+	if err := work.check(); err != nil {
+		return work, fmt.Errorf("queue: subscribe %q: %w", queue, err)
+	}
+	return work, nil
 }

@@ -17,7 +17,7 @@ import (
 // It may be called more than once for an item, as when a process dies in the middle of the work or just after it: it
 // should do no harm then. The context ends when the lease is lost, with a cause that wraps ErrLeaseLost; when Timeout
 // has passed; and when the queue is closed and its patience is over. What the handler returns after the lease was lost
-// has no effect.
+// has no effect, except that nil still acknowledges an item which the store has not taken back.
 type Handler func(ctx context.Context, l Leased) error
 
 // A verdict is an error of a handler that says what becomes of the item.
@@ -89,6 +89,12 @@ func settlement(l Leased, err error, backoff Backoff) Settlement {
 	return l.Fail(delay, err.Error())
 }
 
+// decided reports whether an error is a handler's own decision, or a panic, and does not come from the end of its context.
+func decided(err error) bool {
+	_, verdict := errors.AsType[*verdict](err)
+	return verdict || errors.Is(err, ErrPanic)
+}
+
 // ErrPanic: a handler has panicked. The error has the value and where it was.
 var ErrPanic = errors.New("the handler panicked")
 
@@ -102,7 +108,9 @@ func call(ctx context.Context, h Handler, l Leased, tell func(error)) {
 		}
 		tell(err)
 	}()
-	err = h(ctx, l)
+	if err = h(ctx, l); err != nil {
+		_ = err.Error() // a nil pointer in it would panic later, where nobody catches it
+	}
 }
 
 // where returns the part of a stack in which the panic is.

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -76,9 +77,16 @@ func (w *worker) handler(name string) Handler {
 			return r.handler
 		}
 	}
-	return func(context.Context, Leased) error {
-		return fmt.Errorf("no handler of worker %s selects %q", w.q.opts.Worker, name)
+	return w.unwanted
+}
+
+// unwanted is the handler of items that no handler selects. It may be that one is subscribed in a moment, or that
+// another process has one: so they are given back, and die only after that has happened often.
+func (w *worker) unwanted(_ context.Context, l Leased) error {
+	if l.Deliveries < DefaultMaxFails {
+		return Later(w.work.Backoff(l.Deliveries))
 	}
+	return Dead(fmt.Errorf("no handler of worker %s selects %q, and it was delivered %d times", w.q.opts.Worker, l.Name, l.Deliveries))
 }
 
 // run leases until the queue is drained.
@@ -86,7 +94,7 @@ func (w *worker) run() {
 	defer close(w.done)
 	for trouble := 0; w.leasing.Err() == nil; {
 		n := w.room()
-		if n == 0 {
+		if n < 1 {
 			select {
 			case <-w.freed:
 			case <-w.leasing.Done():
@@ -95,18 +103,30 @@ func (w *worker) run() {
 		}
 		began := time.Now()
 		leased, err := w.q.store.Lease(w.calls, LeaseRequest{Queues: []string{w.queue}, Max: n, TTL: w.work.TTL, Worker: w.q.opts.Worker})
+		if err != nil && w.leasing.Err() != nil {
+			return // drain has hung up, perhaps
+		}
+		took := time.Since(began)
 		switch {
 		case err != nil:
 			trouble++
 			w.q.fault("lease from "+w.queue, err)
 			sleep(w.leasing, storeBackoff(trouble))
+			continue
 		case len(leased) == 0:
-			trouble = 0
+			w.q.fine()
 			w.wait()
+		case w.leasing.Err() != nil:
+			w.giveBack(leased)
+		case took > w.work.TTL/2:
+			// When the leases have begun is not known, and they may be over before one could be extended.
+			w.q.fault("lease from "+w.queue, fmt.Errorf("the answer took %v, and the TTL is %v: the items are given back", took, w.work.TTL))
+			w.giveBack(leased)
 		default:
-			trouble = 0
+			w.q.fine()
 			w.begin(leased, began)
 		}
+		trouble = 0
 	}
 }
 
@@ -126,19 +146,23 @@ func (w *worker) wait() {
 	}
 }
 
-// room returns for how many more items there is room.
-func (w *worker) room() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.work.Concurrency - len(w.jobs)
+// room returns for how many more items there is room. Jobs end in groups, as they are settled: a moment for the rest of
+// the group makes one call of Lease of what would be two, the second of which would wait for the first.
+func (w *worker) room() (n int) {
+	for {
+		w.mu.Lock()
+		before := n
+		n = w.work.Concurrency - len(w.jobs)
+		w.mu.Unlock()
+		if n <= before || n == w.work.Concurrency {
+			return n
+		}
+		runtime.Gosched()
+	}
 }
 
 // begin starts work on items that were leased after a time.
 func (w *worker) begin(leased []Leased, after time.Time) {
-	if w.leasing.Err() != nil {
-		w.giveBack(leased)
-		return
-	}
 	jobs := make([]*job, len(leased))
 	w.mu.Lock()
 	for i, l := range leased {
@@ -159,6 +183,7 @@ func (w *worker) begin(leased []Leased, after time.Time) {
 // end takes a job out.
 func (w *worker) end(j *job) {
 	w.mu.Lock()
+	j.alarm.Stop()
 	delete(w.jobs, j)
 	if len(w.jobs) == 0 && w.none != nil {
 		close(w.none)
@@ -171,6 +196,9 @@ func (w *worker) end(j *job) {
 	}
 }
 
+// giveBackFor is how long giveBack waits for a store that does not answer: somebody waits for drain.
+const giveBackFor = 5 * time.Second
+
 // giveBack releases items, so that others have them at once.
 func (w *worker) giveBack(leased []Leased) {
 	if len(leased) == 0 {
@@ -180,7 +208,7 @@ func (w *worker) giveBack(leased []Leased) {
 	for i, l := range leased {
 		all[i] = l.Release(0)
 	}
-	ctx, cancel := context.WithTimeout(w.q.ctx, w.work.TTL)
+	ctx, cancel := context.WithTimeout(w.q.ctx, min(w.work.TTL, giveBackFor))
 	defer cancel()
 	errs, err := w.q.settler.Do(ctx, all)
 	if err != nil {

@@ -86,9 +86,23 @@ func (f *Fold[T, R]) run() {
 			return
 		}
 		f.serve(group)
-		// Those who were answered are about to call again: without a moment for them every second call of the
-		// function would be for a single one.
+		clear(group) // the array behind it lives on, and would keep their items alive
+		f.gather()
+	}
+}
+
+// gather gives those who were answered a moment to call again: without that every second call of the function would be
+// for a single one.
+func (f *Fold[T, R]) gather() {
+	for n := -1; ; {
 		runtime.Gosched()
+		f.mu.Lock()
+		before := n
+		n = len(f.calls)
+		f.mu.Unlock()
+		if n == before {
+			return
+		}
 	}
 }
 

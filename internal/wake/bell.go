@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Closed is the cause with which Wait returns after Close, unless another was given.
-var Closed = errors.New("closed")
+// ErrClosed is the cause with which Wait returns after Close, unless another was given.
+var ErrClosed = errors.New("closed")
 
 // A Bell knows of each queue the earliest time at which there may be something to lease, by the clock of this process.
 // Its methods may be called from many goroutines; all but Wait return at once.
@@ -26,10 +26,20 @@ type Bell struct {
 
 // A line is what is known of one queue. It stays for as long as the bell: queues are few.
 type line struct {
-	at      time.Time              // when it is worthwhile to look; the zero Time is now
-	never   bool                   // nothing is known to become due
-	rings   uint64                 // how often somebody rang
-	waiters map[chan struct{}]bool // told when at becomes earlier; each has room for one
+	next    moment                 // when it is worthwhile to look; at first that is now
+	mark    uint64                 // how often somebody has begun to look
+	since   moment                 // the earliest that was rung for since the last of them began
+	waiters map[chan struct{}]bool // told when next becomes earlier; each has room for one
+}
+
+// A moment is a time, or never.
+type moment struct {
+	at    time.Time
+	never bool
+}
+
+func (m moment) before(other moment) bool {
+	return !m.never && (other.never || m.at.Before(other.at))
 }
 
 // New returns a bell. Of a queue it has not heard of, it says that looking is worthwhile.
@@ -62,12 +72,14 @@ func (b *Bell) RingAll() {
 }
 
 func (l *line) ring(at time.Time) {
-	l.rings++
-	if !l.never && !at.Before(l.at) {
-		return
+	m := moment{at: at}
+	if m.before(l.since) {
+		l.since = m
 	}
-	l.at, l.never = at, false
-	l.tell()
+	if m.before(l.next) {
+		l.next = m
+		l.tell()
+	}
 }
 
 func (l *line) tell() {
@@ -79,33 +91,47 @@ func (l *line) tell() {
 	}
 }
 
-// Marks are what was known before a look; see Mark.
+// Marks are a look that has begun; see Mark.
 type Marks struct {
 	queues []string
-	rings  []uint64
+	marks  []uint64
 }
 
-// Mark is to be called before a store looks for items of queues, and what it returns given to Sleep afterwards.
+// Mark is to be called before a store looks for items of queues, and what it returns given to Sleep afterwards, if the
+// look has found all there is.
 func (b *Bell) Mark(queues []string) Marks {
-	m := Marks{queues: queues, rings: make([]uint64, len(queues))}
+	m := Marks{queues: queues, marks: make([]uint64, len(queues))}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, q := range queues {
-		m.rings[i] = b.lineLocked(q).rings
+		l := b.lineLocked(q)
+		l.mark++
+		l.since = moment{never: true}
+		m.marks[i] = l.mark
 	}
 	return m
 }
 
 // Sleep says that a look has found all that was due, and that nothing more becomes due before the time given has passed;
-// a negative one is never. It has no effect on queues for which somebody rang since Mark.
+// a negative one is never. What somebody rang for since Mark counts as well.
 func (b *Bell) Sleep(m Marks, in time.Duration) {
-	at := time.Now().Add(in)
+	found := moment{at: time.Now().Add(in), never: in < 0}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, q := range m.queues {
-		if l := b.lineLocked(q); l.rings == m.rings[i] {
-			l.at, l.never = at, in < 0
-			l.tell() // it may be earlier than what others wait for
+		l := b.lineLocked(q)
+		next := found
+		if l.since.before(next) {
+			next = l.since
+		}
+		// Only the look that has begun last knows all that was rung for since. An earlier one may make it sooner,
+		// and not later.
+		sooner := next.before(l.next)
+		if sooner || l.mark == m.marks[i] {
+			l.next = next
+		}
+		if sooner {
+			l.tell()
 		}
 	}
 }
@@ -168,8 +194,8 @@ func (b *Bell) look(queues []string) (in time.Duration, err error) {
 		return 0, b.closed
 	}
 	for _, q := range queues {
-		if l := b.lineLocked(q); !l.never {
-			if rest := max(0, l.at.Sub(now)); in < 0 || rest < in {
+		if l := b.lineLocked(q); !l.next.never {
+			if rest := max(0, l.next.at.Sub(now)); in < 0 || rest < in {
 				in = rest
 			}
 		}
@@ -193,10 +219,10 @@ func sleep(ctx context.Context, in time.Duration, told <-chan struct{}) error {
 	return nil
 }
 
-// Close makes Wait return the cause, or Closed.
+// Close makes Wait return the cause, or ErrClosed.
 func (b *Bell) Close(cause error) {
 	if cause == nil {
-		cause = Closed
+		cause = ErrClosed
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
