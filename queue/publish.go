@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	// Events that go into one call of the store.
-	publishMost = 1000
+	// What goes into one call of the store, in bytes: an event counts for its payload, and for so much at least that
+	// there are no more than 1,000.
+	publishMost  = 8 << 20
+	publishLeast = publishMost / 1000
 	// How often the bindings may change while one call looks at them.
 	staleMost = 100
 	// Names whose queues are remembered.
@@ -149,6 +151,7 @@ type publisher struct {
 func newPublisher(q *Queue) *publisher {
 	p := &publisher{q: q}
 	p.fold = fold.New(publishMost, p.publish)
+	p.fold.Size = func(ev *posted) int { return max(len(ev.item.Payload), publishLeast) }
 	return p
 }
 

@@ -14,6 +14,9 @@ var ErrClosed = errors.New("closed")
 
 // A Fold has at most one call of its function under way. Do may be called from many goroutines.
 type Fold[T, R any] struct {
+	// Size is what an item counts towards most. It is set before the first Do. Default: 1.
+	Size func(*T) int
+
 	work func([]T) ([]R, error)
 	most int
 
@@ -32,7 +35,7 @@ type call[T, R any] struct {
 }
 
 // New returns a Fold of a function that gets the items of one or more calls, in order, and returns one result for each,
-// or an error. Calls are put together up to most items; one call of more is passed whole.
+// or an error. Calls are put together up to most items, or their Size; one call of more is passed whole.
 func New[T, R any](most int, work func([]T) ([]R, error)) *Fold[T, R] {
 	f := &Fold[T, R]{work: work, most: most}
 	f.idle.L = &f.mu
@@ -115,14 +118,25 @@ func (f *Fold[T, R]) take() []*call[T, R] {
 		f.idle.Broadcast()
 		return nil
 	}
-	n, items := 0, 0
-	for n < len(f.calls) && (n == 0 || items+len(f.calls[n].items) <= f.most) {
-		items += len(f.calls[n].items)
-		n++
+	n := 0
+	for size := 0; n < len(f.calls); n++ {
+		if size += f.size(f.calls[n].items); n > 0 && size > f.most {
+			break
+		}
 	}
 	group := f.calls[:n:n]
 	f.calls = f.calls[n:]
 	return group
+}
+
+func (f *Fold[T, R]) size(items []T) (size int) {
+	if f.Size == nil {
+		return len(items)
+	}
+	for i := range items {
+		size += f.Size(&items[i])
+	}
+	return size
 }
 
 func (f *Fold[T, R]) serve(group []*call[T, R]) {

@@ -217,3 +217,19 @@ func TestMany(t *testing.T) {
 	require.Zero(t, wrong.Load())
 	require.Less(t, calls.Load(), int32(16*500), "some went together")
 }
+
+// Items may count for more than one.
+func TestSize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l log
+		f := fold.New(10, l.work)
+		f.Size = func(n *int) int { return *n }
+		ctx := t.Context()
+		one := do(f, ctx, 1)
+		a, b, c := do(f, ctx, 6), do(f, ctx, 4), do(f, ctx, 1)
+		for _, answered := range []<-chan answer{one, a, b, c} {
+			require.NoError(t, (<-answered).err)
+		}
+		require.Equal(t, [][]int{{1}, {6, 4}, {1}}, l.calls)
+	})
+}
