@@ -2,6 +2,7 @@ package redis
 
 import (
 	"strings"
+	"time"
 
 	"github.com/earshot-go/earshot/bus"
 )
@@ -22,13 +23,34 @@ func (b *Bus) least() bus.Caps {
 	}
 }
 
-// learn notes what the server has said of itself, in sections of INFO and one value of its configuration. They are
-// empty if the user may not ask.
-func (b *Bus) learn(persistence, memory, replication, fsync string) {
+// learn notes what the server has said of itself.
+func (b *Bus) learn(f facts) error {
 	c := b.least()
 	var note []string
+	c.Durable, note = f.durable()
+	if f.evicts() != "" {
+		note = append(note, "maxmemory-policy is "+f.evicts()+": the server may drop the stream when memory is short. Set noeviction.")
+	}
+	c.Note = strings.Join(note, " ")
+	b.caps.Store(&c)
+	if !f.clock.IsZero() {
+		b.ahead.Store(int64(time.Until(f.clock)))
+	}
+	return nil
+}
+
+// facts are what a server says of itself: sections of INFO, one value of its configuration, and its clock. What is
+// empty or zero the user may not ask.
+type facts struct {
+	persistence, memory, replication, fsync string
+	clock                                   time.Time
+}
+
+// durable reports whether the server has written what it has accepted before it answers, so that a kill does not lose
+// it, and what else there is to say of that.
+func (f facts) durable() (yes bool, note []string) {
 	add := func(s string) { note = append(note, s) }
-	switch aof := field(persistence, "aof_enabled"); {
+	switch aof := field(f.persistence, "aof_enabled"); {
 	case aof == "":
 		add("The server does not say whether it keeps anything over a restart: give the user +info.")
 	case aof != "1":
@@ -36,8 +58,8 @@ func (b *Bus) learn(persistence, memory, replication, fsync string) {
 	default:
 		// With everysec the server answers before it has written, if a sync is under way at that moment and takes less
 		// than 2 s (redis: aof.c, flushAppendOnlyFile). With the others it writes first, always.
-		c.Durable = fsync == "always" || fsync == "no"
-		switch fsync {
+		yes = f.fsync == "always" || f.fsync == "no"
+		switch f.fsync {
 		case "always":
 			add("The server syncs to disk before it answers.")
 		case "everysec":
@@ -48,16 +70,20 @@ func (b *Bus) learn(persistence, memory, replication, fsync string) {
 			add("The server does not say how it syncs to disk: give the user +config|get. A loss of power may take what was not synced to disk, one second by default.")
 		}
 	}
-	if field(replication, "role") == "slave" {
+	if field(f.replication, "role") == "slave" {
 		add("This server is a replica, and accepts nothing.")
-	} else if n := field(replication, "connected_slaves"); n != "" && n != "0" {
+	} else if n := field(f.replication, "connected_slaves"); n != "" && n != "0" {
 		add("Replication is asynchronous: a failover may lose what was accepted just before.")
 	}
-	if policy := field(memory, "maxmemory_policy"); policy != "" && policy != "noeviction" && field(memory, "maxmemory") != "0" {
-		add("maxmemory-policy is " + policy + ": the server may drop the stream when memory is short. Set noeviction.")
+	return yes, note
+}
+
+// evicts returns the policy by which the server drops keys when memory is short, or "" if it does not.
+func (f facts) evicts() string {
+	if policy := field(f.memory, "maxmemory_policy"); policy != "noeviction" && field(f.memory, "maxmemory") != "0" {
+		return policy
 	}
-	c.Note = strings.Join(note, " ")
-	b.caps.Store(&c)
+	return ""
 }
 
 // field returns a value of INFO.

@@ -3,6 +3,7 @@ package redis
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/earshot-go/earshot/bus"
@@ -39,27 +40,27 @@ func meaning(err error) error {
 		// Not wrapped: that a deadline of ours has passed must not look as if one of the caller's had.
 		return fmt.Errorf("%w: %v", bus.ErrDisconnected, err)
 	}
-	text := said.Error()
-	begins := func(prefix string) bool { return strings.HasPrefix(text, prefix) }
-	for _, p := range denials {
-		if begins(p) {
-			return fmt.Errorf("%w: %w", bus.ErrDenied, err)
-		}
-	}
-	for _, p := range absences {
-		if begins(p) {
-			return fmt.Errorf("%w: %w", bus.ErrDisconnected, err)
-		}
+	switch {
+	case begins(err, denials):
+		return fmt.Errorf("%w: %w", bus.ErrDenied, err)
+	case begins(err, absences):
+		return fmt.Errorf("%w: %w", bus.ErrDisconnected, err)
 	}
 	for p, what := range advice {
-		if begins(p) {
+		if strings.HasPrefix(said.Error(), p) {
 			return fmt.Errorf("%w (%s)", err, what)
 		}
 	}
-	if begins("ERR unknown subcommand") || begins("ERR Unknown subcommand") || begins("ERR unknown command") {
+	if begins(err, []string{"ERR unknown subcommand", "ERR Unknown subcommand", "ERR unknown command"}) {
 		return fmt.Errorf("%w: %w: Redis 7.0 or later is needed", bus.ErrUnsupported, err)
 	}
 	return err
+}
+
+// begins reports whether what a server has said begins with one of these.
+func begins(err error, prefixes []string) bool {
+	var said client.Error
+	return errors.As(err, &said) && slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(said.Error(), p) })
 }
 
 // moved returns the address at which a cluster has the stream, if err says that it is not here.

@@ -38,6 +38,9 @@ const (
 	defaultMaxBytes = 1 << 20
 )
 
+// schemes are those of URLs.
+var schemes = []string{"redis", "rediss", "redis+unix"}
+
 // An address is where the server is and how to enter it.
 type address struct {
 	network, addr  string // "tcp", "127.0.0.1:6379"
@@ -56,7 +59,7 @@ func settings(text string, opts *BusOptions) (BusOptions, address, error) {
 	fault := func(format string, args ...any) (BusOptions, address, error) {
 		return BusOptions{}, address{}, fmt.Errorf("redis: open %s: "+format, append([]any{bus.Redact(text)}, args...)...)
 	}
-	u, err := bus.ParseURL(text, "redis", "rediss", "redis+unix")
+	u, err := bus.ParseURL(text, schemes...)
 	if err != nil {
 		return fault("%w; a whole one is redis://user:password@host:6379/0?stream=name", err)
 	}
@@ -76,7 +79,7 @@ func settings(text string, opts *BusOptions) (BusOptions, address, error) {
 	if err := o.complete(); err != nil {
 		return fault("%w", err)
 	}
-	a.shown = show(u, a, o.Stream)
+	a.shown = show(u, a, url.Values{"stream": {o.Stream}})
 	return o, a, nil
 }
 
@@ -149,17 +152,18 @@ func (o *BusOptions) complete() error {
 	return nil
 }
 
-// show writes the URL of a stream without the password.
-func show(u *url.URL, a address, stream string) string {
-	s := url.URL{Scheme: u.Scheme, RawQuery: url.Values{"stream": {stream}}.Encode()}
+// show writes a URL without the password, and with the part of the query that says what it is of.
+func show(u *url.URL, a address, query url.Values) string {
+	s := url.URL{Scheme: u.Scheme}
 	if a.user != "" {
 		s.User = url.User(a.user)
 	}
 	if a.network == "unix" {
 		s.Path = a.addr
-		s.RawQuery = url.Values{"db": {strconv.Itoa(a.db)}, "stream": {stream}}.Encode()
+		query.Set("db", strconv.Itoa(a.db))
 	} else {
 		s.Host, s.Path = a.addr, "/"+strconv.Itoa(a.db)
 	}
+	s.RawQuery = query.Encode()
 	return s.String()
 }

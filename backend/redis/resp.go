@@ -93,3 +93,20 @@ func (v value) number(name string) (int64, bool) {
 	i, err := strconv.ParseInt(string(n.text), 10, 64)
 	return i, err == nil
 }
+
+// at returns an entry of an array, empty if there is none.
+func (v value) at(i int) []byte {
+	if i >= len(v.list) {
+		return nil
+	}
+	return v.list[i].text
+}
+
+// int returns an entry of an array that is a number.
+func (v value) int(i int) (int64, error) {
+	n, err := strconv.ParseInt(string(v.at(i)), 10, 64)
+	if err != nil {
+		return 0, errReply
+	}
+	return n, nil
+}

@@ -13,12 +13,17 @@ import (
 	"time"
 
 	"github.com/earshot-go/earshot/internal/need"
+	"github.com/earshot-go/earshot/queue"
+	"github.com/earshot-go/earshot/queue/storetest"
 	client "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	storetest.Main(queue.Open) // the children that the suite kills end here
+	goleak.VerifyTestMain(m)
+}
 
 // A server is a redis-server of a test's own, on a free port of the loopback interface.
 type server struct {

@@ -38,29 +38,29 @@ type timing struct {
 var normal = timing{dial: 2 * time.Second, answer: 4500 * time.Millisecond, beat: time.Second, quiet: 2 * time.Second}
 
 // connect makes a wire. It has said nothing yet.
-func (b *Bus) connect(ctx context.Context) (*wire, error) {
-	addr := b.whither()
-	ctx, cancel := context.WithTimeout(ctx, b.timing.dial)
+func (p *pool) connect(ctx context.Context) (*wire, error) {
+	addr := p.whither()
+	ctx, cancel := context.WithTimeout(ctx, p.timing.dial)
 	defer cancel()
-	defer context.AfterFunc(b.life, cancel)()
+	defer context.AfterFunc(p.life, cancel)()
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, b.at.network, addr)
+	conn, err := d.DialContext(ctx, p.at.network, addr)
 	if err != nil {
-		b.settle("") // a node that is not there any more must not keep us from the address that we were given
+		p.redirect("") // a node that is not there any more must not keep us from the address that we were given
 		return nil, err
 	}
-	if b.at.tls != nil {
-		secure := tls.Client(conn, b.at.tls)
+	if p.at.tls != nil {
+		secure := tls.Client(conn, p.at.tls)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			conn.Close()
 			return nil, err
 		}
 		conn = secure
 	}
-	w := &wire{conn: &guard{Conn: conn, quiet: b.timing.beat + b.timing.quiet, most: b.most}}
+	w := &wire{conn: &guard{Conn: conn, quiet: p.timing.beat + p.timing.quiet, most: p.most}}
 	dialed := false
 	w.rdb = client.NewClient(&client.Options{
-		Network: b.at.network,
+		Network: p.at.network,
 		Addr:    addr,
 		Dialer: func(context.Context, string, string) (net.Conn, error) {
 			if dialed {
@@ -69,9 +69,9 @@ func (b *Bus) connect(ctx context.Context) (*wire, error) {
 			dialed = true
 			return w.conn, nil
 		},
-		Username:                 b.at.user,
-		Password:                 b.at.password,
-		DB:                       b.at.db,
+		Username:                 p.at.user,
+		Password:                 p.at.password,
+		DB:                       p.at.db,
 		Protocol:                 2,
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
@@ -85,16 +85,16 @@ func (b *Bus) connect(ctx context.Context) (*wire, error) {
 	})
 	w.cut = sync.OnceFunc(func() {
 		w.conn.Conn.Close()
-		b.mu.Lock()
-		delete(b.wires, w)
-		b.mu.Unlock()
+		p.mu.Lock()
+		delete(p.wires, w)
+		p.mu.Unlock()
 	})
-	b.mu.Lock()
-	closed := b.closed
+	p.mu.Lock()
+	closed := p.closed
 	if !closed {
-		b.wires[w] = struct{}{}
+		p.wires[w] = struct{}{}
 	}
-	b.mu.Unlock()
+	p.mu.Unlock()
 	if closed {
 		w.drop()
 		return nil, net.ErrClosed
@@ -112,16 +112,16 @@ func (w *wire) ask(ctx context.Context, args ...any) ([]byte, error) {
 }
 
 // greet logs in and asks the server what it does with what it accepts. It may have changed since the last wire.
-func (b *Bus) greet(ctx context.Context, w *wire) error {
-	p := w.rdb.Pipeline()
+func (p *pool) greet(ctx context.Context, w *wire) error {
+	ask := w.rdb.Pipeline()
 	var (
-		persistence = p.Info(ctx, "persistence")
-		memory      = p.Info(ctx, "memory")
-		replication = p.Info(ctx, "replication")
-		fsync       = p.ConfigGet(ctx, "appendfsync")
-		clock       = p.Time(ctx)
+		persistence = ask.Info(ctx, "persistence")
+		memory      = ask.Info(ctx, "memory")
+		replication = ask.Info(ctx, "replication")
+		fsync       = ask.ConfigGet(ctx, "appendfsync")
+		clock       = ask.Time(ctx)
 	)
-	cmds, err := p.Exec(ctx)
+	cmds, err := ask.Exec(ctx)
 	refused := 0
 	for _, cmd := range cmds {
 		var said client.Error
@@ -137,9 +137,9 @@ func (b *Bus) greet(ctx context.Context, w *wire) error {
 	if err != nil && (refused == 0 || refused == len(cmds) && !client.HasErrorPrefix(err, "NOPERM")) {
 		return err
 	}
-	b.learn(persistence.Val(), memory.Val(), replication.Val(), fsync.Val()["appendfsync"])
-	if t, err := clock.Result(); err == nil {
-		b.ahead.Store(int64(time.Until(t)))
+	if field(persistence.Val(), "loading") == "1" {
+		// Meanwhile it says that it has no append-only file.
+		return refusal("LOADING the server reads what it has on its disk")
 	}
-	return nil
+	return p.met(facts{persistence.Val(), memory.Val(), replication.Val(), fsync.Val()["appendfsync"], clock.Val()})
 }

@@ -2,8 +2,12 @@ package sqlite
 
 import "sync"
 
-// A bell wakes the feeds of this process that wait for events of one file, whichever Bus they are of.
+// A bell wakes the feeds of this process that wait for events of one file, whichever Bus they are of. It also has those
+// of this process that write to the file take turns: SQLite's lock goes to whoever asks at the right moment, and one
+// that is always busy would keep the others out.
 type bell struct {
+	turn chan struct{} // has room for one: who has put something into it has its turn
+
 	mu   sync.Mutex // guards the fields below, and comes after bells.mu
 	ch   chan struct{}
 	held int // how many buses hold it
@@ -23,7 +27,7 @@ func bellOf(path string) *bell {
 	}
 	b := bells.by[path]
 	if b == nil {
-		b = &bell{}
+		b = &bell{turn: make(chan struct{}, 1)}
 		bells.by[path] = b
 	}
 	b.held++

@@ -2,11 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
 	"net/url"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/earshot-go/earshot/bus"
 	"github.com/earshot-go/earshot/event"
@@ -24,32 +21,13 @@ func init() {
 
 const engineName = "sqlite" // in URLs and tokens
 
-// These are variables for the tests.
-var (
-	// lockPatience is how long the writer waits for the lock of the file.
-	lockPatience = 4 * time.Second
-	// callPatience is how long Publish and Tail wait for the writer.
-	callPatience = 5 * time.Second
-)
-
 // A Bus is one stream in one SQLite file. It implements [bus.Bus], and its methods may be called from many
 // goroutines.
 type Bus struct {
-	path string
-	opts BusOptions
-	bell *bell
-
-	ctx      context.Context // of all that the bus does; ends with Close
-	cancel   context.CancelFunc
-	requests chan *request
-	inFlight atomic.Int64   // rows of calls of Publish that are under way
-	garbage  atomic.Uint64  // rows that were no events
-	running  sync.WaitGroup // the writer, and the one that watches
-
-	mu      sync.Mutex // guards the fields below
-	started bool       // the writer
-	closed  bool
-	done    chan struct{} // closed when Close has done everything
+	*writer[*task]
+	opts    BusOptions
+	bell    *bell
+	garbage atomic.Uint64 // rows that were no events
 }
 
 // OpenBus returns the bus of a URL: "sqlite:events.db?stream=shop". The package documentation says what a URL may
@@ -60,8 +38,9 @@ func OpenBus(address string, opts *BusOptions) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Bus{path: path, opts: o, requests: make(chan *request, 256), done: make(chan struct{})}
-	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b := &Bus{writer: newWriter[*task](path, &busWords), opts: o, bell: bellOf(path)}
+	b.worker = &publisher{bus: b, keeper: keeper{opts: &b.opts}}
+	b.left = func() { b.bell.leave(path) }
 	return b, nil
 }
 
@@ -103,11 +82,12 @@ func (b *Bus) Publish(ctx context.Context, events ...event.Event) error {
 	}
 	for {
 		n := chunk(rows)
-		r := newRequest(rows[:n])
-		r.probe = len(rows) == 0
-		b.inFlight.Add(int64(n))
-		err := b.ask(ctx, r)
-		b.inFlight.Add(int64(-n))
+		r := newRequest(&task{rows: rows[:n], probe: len(rows) == 0})
+		r.rows = n
+		for _, row := range rows[:n] {
+			r.bytes += len(row.event)
+		}
+		err := b.ask(ctx, r, "publish")
 		if err != nil || n == len(rows) {
 			return err
 		}
@@ -126,88 +106,6 @@ func chunk(rows []row) int {
 	return len(rows)
 }
 
-// ask has the writer do something and waits for its answer.
-func (b *Bus) ask(ctx context.Context, r *request) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if err := b.start(); err != nil {
-		return err
-	}
-	timer := time.NewTimer(callPatience)
-	defer timer.Stop()
-	select {
-	case b.requests <- r:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return b.silent()
-	case <-b.ctx.Done():
-		return b.closedError()
-	}
-	select {
-	case err := <-r.done:
-		return err
-	case <-ctx.Done():
-		r.cancel()
-		return context.Cause(ctx)
-	case <-timer.C:
-		r.cancel()
-		return b.silent()
-	case <-b.ctx.Done():
-		return b.closedError()
-	}
-}
-
-func (b *Bus) silent() error {
-	return explain(b.path, "publish", context.DeadlineExceeded)
-}
-
-func (b *Bus) closedError() error {
-	return fmt.Errorf("sqlite: %s: %w", b.path, bus.ErrClosed)
-}
-
-// start starts the writer with the first call that needs it.
-func (b *Bus) start() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return b.closedError()
-	}
-	if !b.started {
-		b.started = true
-		b.bell = bellOf(b.path)
-		b.running.Go(b.writeAll) // ends with b.ctx; Close waits for it
-	}
-	return nil
-}
-
 // Close ends all feeds and calls, and gives the file back. A transaction that has begun is finished first; Close
 // waits for that, or until ctx ends, and returns the cause of ctx then. It is idempotent.
-func (b *Bus) Close(ctx context.Context) error {
-	b.mu.Lock()
-	first := !b.closed
-	b.closed = true
-	b.mu.Unlock()
-	b.cancel()
-	if first {
-		go func() { // ends when the writer has ended; who calls Close waits for it
-			b.running.Wait()
-			if b.bell != nil {
-				b.bell.leave(b.path)
-			}
-			close(b.done)
-		}()
-	}
-	select {
-	case <-b.done:
-		return nil
-	default:
-	}
-	select {
-	case <-b.done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
+func (b *Bus) Close(ctx context.Context) error { return b.close(ctx) }

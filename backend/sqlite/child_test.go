@@ -80,6 +80,9 @@ func playChild(role string) int {
 	if role == "spill" {
 		return spillChild(ctx, path, args)
 	}
+	if role == "store" || role == "acks" || role == "look" {
+		return storeChild(ctx, role, path, args)
+	}
 	if role == "small" { // whose files may not grow beyond some size
 		signal.Ignore(syscall.SIGXFSZ)
 		limit, _ := strconv.ParseUint(args[0], 10, 64)
@@ -154,6 +157,9 @@ func playChild(role string) int {
 		fmt.Println(n)
 	case "once", "small": // publishes until there is an error, or n times, and prints that
 		n := 1
+		if role == "store" || role == "acks" || role == "look" {
+			return storeChild(ctx, role, path, args)
+		}
 		if role == "small" {
 			n = 100_000
 		}

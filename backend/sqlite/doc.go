@@ -1,12 +1,13 @@
-// Package sqlite carries events in one SQLite file: the engine that needs no server. Any number of processes on
-// one host may open the file; each hears the events of the others.
+// Package sqlite carries events, and keeps the items of queues, in one SQLite file: the engine that needs no server. Any
+// number of processes on one host may open the file; each hears the events of the others, and works on the same queues.
 //
 //	b, err := bus.Open("sqlite:events.db?stream=shop&keep=100000")
+//	s, err := queue.Open("sqlite:jobs.db")
 //
 // # URLs
 //
 // sqlite:events.db is a file in the working directory, sqlite:///var/lib/shop/events.db an absolute path. The file
-// is made when it is needed; its directory is not. What the query may say is in [BusOptions].
+// is made when it is needed; its directory is not. What the query may say is in [BusOptions] and [StoreOptions].
 //
 // # What is promised
 //
@@ -41,6 +42,25 @@
 // Never put the file on NFS or another network file system: SQLite's locks do not hold there, and WAL needs memory
 // that all processes share. Nothing in the program should open and close the file by other means than SQLite while
 // it is in use: that takes away SQLite's locks, as POSIX wants it.
+//
+// # Queues
+//
+// A [Store] keeps all queues of a file in the table earshot_items, and bindings, keys and busy serials in tables beside it,
+// which all begin with earshot_. Look into them with any SQLite program; what changes them should go through this
+// package. It promises what is promised above: a call returns when what it did is on the disk, and calls that come while
+// a commit is under way share the next one.
+//
+// The clock of the store is that of the host. Items whose time has come, and what other stores of this process and other
+// processes enqueue, are found within 25 ms; while somebody waits, one goroutine asks SQLite's data_version for all.
+//
+// Each row has a checksum of what the application gave. An item whose row is not as it was written any more is not
+// handed out: Lease buries it and goes on, Find returns queue.ErrDamaged.
+//
+// Enqueue, Lease and the acknowledgement of an item cost the same with a thousand items and a million. What looks for a
+// Name or TID reads the whole table.
+//
+// [Store.EnqueueTx] stores items within a transaction of the application on the same file, on the application's own
+// connection.
 //
 // # Spill
 //

@@ -12,6 +12,7 @@ import (
 	engine "modernc.org/sqlite"
 
 	"github.com/earshot-go/earshot/bus"
+	"github.com/earshot-go/earshot/queue"
 )
 
 // SQLite's result codes, of which the low byte is the kind.
@@ -39,6 +40,9 @@ var (
 	errReplaced = errors.New("the file was removed or replaced")
 	errNewer    = errors.New("a newer version of earshot has written it: update this program")
 	errNoStream = errors.New("the stream is not there any more")
+	errTables   = errors.New("the tables of the queues are not as they should be")
+
+	errDamagedRow = errors.New("a row is damaged")
 )
 
 // code returns what SQLite says about an error, and 0 if it is another's.
@@ -71,8 +75,21 @@ func spoils(err error) bool {
 	return errors.Is(err, sql.ErrConnDone) || errors.Is(err, errReplaced)
 }
 
+// words are the errors that those who call match with errors.Is. Nil is one that has no name.
+type words struct {
+	closed, disconnected, denied, full, damaged error
+}
+
+var (
+	busWords   = words{closed: bus.ErrClosed, disconnected: bus.ErrDisconnected, denied: bus.ErrDenied}
+	storeWords = words{closed: queue.ErrClosed, disconnected: queue.ErrDisconnected, denied: queue.ErrDenied, full: queue.ErrFull, damaged: queue.ErrDamaged}
+)
+
+// over is what calls return after the end.
+func (w *words) over(path string) error { return fmt.Errorf("sqlite: %s: %w", path, w.closed) }
+
 // explain makes an answer of an error: which file, what happened, what to do.
-func explain(path, doing string, err error) error {
+func (w *words) explain(path, doing string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -85,37 +102,40 @@ func explain(path, doing string, err error) error {
 	dir := filepath.Dir(path)
 	switch k := kind(err); {
 	case errors.Is(err, errReplaced), code(err) == codeReadOnlyMoved, errors.Is(err, sql.ErrConnDone):
-		return fmt.Errorf("sqlite: %s: %s: %w: %w", doing, path, bus.ErrDisconnected, errReplaced)
-	case errors.Is(err, errNewer):
-		return fmt.Errorf("sqlite: %s: %s: %w", doing, path, err)
+		return fmt.Errorf("sqlite: %s: %s: %w: %w", doing, path, w.disconnected, errReplaced)
+	case errors.Is(err, errNewer), errors.Is(err, errTables), errors.Is(err, errDamagedRow):
+		if w.damaged == nil {
+			return fmt.Errorf("sqlite: %s: %s: %w", doing, path, err)
+		}
+		return fmt.Errorf("sqlite: %s: %s: %w: %w", doing, path, w.damaged, err)
 	case isBusy(err):
-		return say(bus.ErrDisconnected, "has been locked by another process or program all the time; let that finish")
+		return say(w.disconnected, "has been locked by another process or program all the time; let that finish")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return say(bus.ErrDisconnected, "did not answer in time; see whether another program holds it locked, or the disk is slow")
+		return say(w.disconnected, "did not answer in time; see whether another program holds it locked, or the disk is slow")
 	case k == codeFull:
-		return say(nil, "cannot grow: make room on the disk, or raise its quota")
+		return say(w.full, "cannot grow: make room on the disk, or raise its quota")
 	case k == codeReadOnly, k == codePerm, k == codeAuth:
-		return say(bus.ErrDenied, "cannot be written: this process needs the right to write to the file and to the directory "+dir)
+		return say(w.denied, "cannot be written: this process needs the right to write to the file and to the directory "+dir)
 	case k == codeCantOpen:
 		info, statErr := os.Stat(dir)
 		switch {
 		case errors.Is(statErr, fs.ErrNotExist):
-			return say(bus.ErrDisconnected, "cannot be opened: make the directory "+dir)
+			return say(w.disconnected, "cannot be opened: make the directory "+dir)
 		case statErr == nil && !info.IsDir():
-			return say(bus.ErrDisconnected, "cannot be opened: "+dir+" is no directory")
+			return say(w.disconnected, "cannot be opened: "+dir+" is no directory")
 		}
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			return say(bus.ErrDisconnected, "cannot be opened: it is a directory, and has to be a file")
+			return say(w.disconnected, "cannot be opened: it is a directory, and has to be a file")
 		}
-		return say(bus.ErrDenied, "cannot be opened: this process needs the right to read and write the file and its directory "+dir)
+		return say(w.denied, "cannot be opened: this process needs the right to read and write the file and its directory "+dir)
 	case k == codeNotADB:
-		return say(nil, "is no SQLite database, and is left as it is: name another file, or move this one away")
+		return say(w.damaged, "is no SQLite database, and is left as it is: name another file, or move this one away")
 	case k == codeCorrupt:
-		return say(nil, "is damaged, and is left as it is: move it away, and get what is left with sqlite3's .recover")
+		return say(w.damaged, "is damaged, and is left as it is: move it away, and get what is left with sqlite3's .recover")
 	case k == codeIOErr, k == codeNoMem:
-		return say(bus.ErrDisconnected, "cannot be read or written: look at the disk")
+		return say(w.disconnected, "cannot be read or written: look at the disk")
 	case k == codeConstr:
-		return say(nil, "refuses the event by a rule of its own: look for triggers on the stream's table")
+		return say(nil, "refuses the row by a rule of its own: look for triggers on the table")
 	}
 	return fmt.Errorf("sqlite: %s: %s: %w", doing, path, err)
 }

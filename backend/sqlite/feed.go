@@ -51,16 +51,15 @@ type entry struct {
 // which it returns bus.ErrDisconnected. A file or stream that is not there is made. Hints are ignored. At goes by the
 // clock of the host when the event was stored. After Close it returns bus.ErrClosed.
 func (b *Bus) Tail(ctx context.Context, t bus.Tail) (bus.Feed, error) {
-	r := newRequest(nil)
-	r.tail = true
-	if err := b.ask(ctx, r); err != nil {
+	r := newRequest(&task{tail: true})
+	if err := b.ask(ctx, r, "tail"); err != nil {
 		return nil, err
 	}
-	f := &feed{bus: b, file: r.file, epoch: r.epoch, closed: make(chan struct{}), past: t.Past}
+	f := &feed{bus: b, file: r.work.file, epoch: r.work.epoch, closed: make(chan struct{}), past: t.Past}
 	if err := f.position(t.From); err != nil {
 		return nil, f.readError(err)
 	}
-	if err := b.watch(r.file); err != nil {
+	if err := b.watch(r.work.file); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -123,7 +122,7 @@ func (f *feed) ended() error {
 	case errors.Is(why, errReplaced):
 		return f.foreign(errReplaced)
 	default:
-		return explain(f.bus.path, "read", why)
+		return busWords.explain(f.bus.path, "read", why)
 	}
 }
 

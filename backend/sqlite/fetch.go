@@ -48,7 +48,7 @@ func (f *feed) readError(err error) error {
 	if spoils(err) {
 		f.file.close(err)
 	}
-	return explain(f.bus.path, "read", err)
+	return busWords.explain(f.bus.path, "read", err)
 }
 
 func (f *feed) fetchBatch() error {

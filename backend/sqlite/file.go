@@ -20,12 +20,15 @@ const version = 1
 // comes to be at the path, this one is given up.
 type file struct {
 	path  string
+	bell  *bell
+	turn  bool        // it is this file's turn to write; of the goroutine that does
 	info  os.FileInfo // which inode it is
 	write *sql.DB     // has one connection
 	conn  *sql.Conn   // that one, of the goroutine that writes
 	read  *sql.DB
 
 	beginning, commit *sql.Stmt
+	known             map[string]*sql.Stmt // of conn; see stmt
 
 	gone chan struct{} // closed when the file is given up
 	once sync.Once
@@ -42,9 +45,13 @@ type file struct {
 // openMode is what differs between those who open files.
 type openMode struct {
 	sync      Sync
-	exclusive bool // for this connection alone, as long as it is open
-	pages     int  // limit of the size; 0: none
+	exclusive bool   // for this connection alone, as long as it is open
+	pages     int    // limit of the size; 0: none
+	vfs       string // of tests that have the disk fail
+	cache     int    // KiB of memory for pages; 0: as SQLite likes
 	create    func(ctx context.Context, c *sql.Conn) error
+	// ready, if it is not nil, reports whether what create makes is there already.
+	ready func(ctx context.Context, c *sql.Conn) (bool, error)
 }
 
 // openFile opens the database at path, or makes it, until ctx ends.
@@ -75,21 +82,24 @@ func openFile(ctx context.Context, path string, mode openMode) (*file, error) {
 }
 
 func connect(ctx context.Context, path string, mode openMode) (_ *file, err error) {
-	f := &file{path: path, gone: make(chan struct{})}
+	f := &file{path: path, bell: bellOf(path), gone: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			f.close(err)
 		}
 	}()
 	// The writer waits for locks by itself (see begin): SQLite's own waiting grows to 100 ms between two looks.
-	pragmas := []string{"busy_timeout(0)", "synchronous(" + string(mode.sync) + ")", "journal_size_limit(67108864)"}
+	pragmas := []string{"busy_timeout(0)", "synchronous(" + string(mode.sync) + ")", "journal_size_limit(67108864)", "cell_size_check(1)"}
 	if mode.exclusive {
 		pragmas = append(pragmas, "locking_mode(exclusive)")
 	}
 	if mode.pages > 0 {
 		pragmas = append(pragmas, fmt.Sprintf("max_page_count(%d)", mode.pages))
 	}
-	if f.write, err = sql.Open("sqlite", dsn(path, pragmas...)); err != nil {
+	if mode.cache > 0 {
+		pragmas = append(pragmas, fmt.Sprintf("cache_size(-%d)", mode.cache))
+	}
+	if f.write, err = sql.Open("sqlite", dsn(path, pragmas...)+mode.more()); err != nil {
 		return nil, err
 	}
 	f.write.SetMaxOpenConns(1)
@@ -110,17 +120,30 @@ func connect(ctx context.Context, path string, mode openMode) (_ *file, err erro
 	if have > version {
 		return nil, fmt.Errorf("%w (its tables are version %d, known here is %d)", errNewer, have, version)
 	}
-	if have < version || mode.exclusive {
+	ready := true
+	if mode.ready != nil {
+		if ready, err = mode.ready(ctx, f.conn); err != nil {
+			return nil, err
+		}
+	}
+	if have < version || mode.exclusive || !ready {
 		if err = f.make(ctx, mode); err != nil {
 			return nil, err
 		}
 	}
-	if f.read, err = sql.Open("sqlite", dsn(path, "busy_timeout(2000)", "query_only(1)")); err != nil {
+	if f.read, err = sql.Open("sqlite", dsn(path, "busy_timeout(2000)", "query_only(1)", "cell_size_check(1)")+mode.more()); err != nil {
 		return nil, err
 	}
 	f.read.SetMaxOpenConns(4)
 	f.read.SetMaxIdleConns(4)
 	return f, nil
+}
+
+func (m *openMode) more() string {
+	if m.vfs == "" {
+		return ""
+	}
+	return "&vfs=" + m.vfs
 }
 
 // dsn writes a path and pragmas as the driver wants them. In a path of Windows the slashes are turned.
@@ -171,19 +194,39 @@ func (f *file) make(ctx context.Context, mode openMode) error {
 
 // begin starts a transaction that writes. It waits for the others that do, until ctx ends.
 func (f *file) begin(ctx context.Context) error {
+	select {
+	case f.bell.turn <- struct{}{}:
+		f.turn = true
+	case <-ctx.Done(): // SQLite says why
+	}
+	start := time.Now()
 	for {
 		_, err := f.beginning.Exec()
-		if !isBusy(err) {
-			return err
+		if err == nil {
+			return nil
 		}
-		if !pause(ctx, 200*time.Microsecond, 2*time.Millisecond) {
+		least, most := 200*time.Microsecond, 2*time.Millisecond
+		if time.Since(start) > 200*time.Millisecond {
+			// Another process is always busy, and the lock free for a moment only.
+			least, most = least/10, most/10
+		}
+		if !isBusy(err) || !pause(ctx, least, most) {
+			f.passTurn()
 			return err
 		}
 	}
 }
 
+func (f *file) passTurn() {
+	if f.turn {
+		f.turn = false
+		<-f.bell.turn
+	}
+}
+
 // end commits a transaction in which err happened, or takes it back.
 func (f *file) end(err error) error {
+	defer f.passTurn()
 	if err == nil {
 		_, err = f.commit.Exec()
 	}
@@ -214,6 +257,40 @@ func (f *file) prepare(c *sql.Conn, query string) (*sql.Stmt, error) {
 		f.stmts = append(f.stmts, stmt)
 	}
 	return stmt, err
+}
+
+// stmt returns the prepared statement of a query, for the goroutine that writes.
+func (f *file) stmt(query string) (*sql.Stmt, error) {
+	stmt := f.known[query]
+	if stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := f.prepare(f.conn, query)
+	if err == nil {
+		if f.known == nil {
+			f.known = map[string]*sql.Stmt{}
+		}
+		f.known[query] = stmt
+	}
+	return stmt, err
+}
+
+// exec is for the goroutine that writes.
+func (f *file) exec(query string, args ...any) (sql.Result, error) {
+	stmt, err := f.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.Exec(args...)
+}
+
+// query is for the goroutine that writes.
+func (f *file) query(query string, args ...any) (*sql.Rows, error) {
+	stmt, err := f.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.Query(args...)
 }
 
 // fetcher returns the statement of feeds. The table has to be there.
@@ -247,6 +324,7 @@ func (f *file) close(why error) {
 		if f.write != nil {
 			f.write.Close()
 		}
+		f.bell.leave(f.path)
 	})
 }
 

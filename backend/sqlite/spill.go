@@ -81,7 +81,7 @@ func OpenSpill(path string, opts *SpillOptions) (*Spill, error) {
 		if isBusy(err) {
 			return nil, fmt.Errorf("sqlite: spill %s: %w: another process has it open; give each one a file of its own: %w", s.path, ErrSpillInUse, err)
 		}
-		return nil, explain(s.path, "open spill", err)
+		return nil, busWords.explain(s.path, "open spill", err)
 	}
 	var events int64
 	if s.insert, err = newAppender(s.file, spillTable); err == nil {
@@ -89,7 +89,7 @@ func OpenSpill(path string, opts *SpillOptions) (*Spill, error) {
 	}
 	if err != nil {
 		s.file.close(err)
-		return nil, explain(s.path, "open spill", err)
+		return nil, busWords.explain(s.path, "open spill", err)
 	}
 	s.events.Store(events)
 	s.turn <- struct{}{}
@@ -253,7 +253,7 @@ func (s *Spill) do(ctx context.Context, doing string, work func() error) error {
 	if err == nil || errors.Is(err, ErrSpillFull) {
 		return err
 	}
-	return explain(s.path, doing+" in spill", err)
+	return busWords.explain(s.path, doing+" in spill", err)
 }
 
 // Close gives the file back, with what is in it. It waits for the call that has its turn, and is idempotent.

@@ -20,6 +20,12 @@ func createStreams(ctx context.Context, c *sql.Conn) error {
 	return err
 }
 
+// streamsReady reports whether the table is there: a Store may have made the file.
+func streamsReady(ctx context.Context, c *sql.Conn) (there bool, err error) {
+	err = c.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'earshot_streams'").Scan(&there)
+	return there, err
+}
+
 // AUTOINCREMENT: a seq never comes again, not even after all rows were pruned.
 const streamTable = `CREATE TABLE TABLE_NAME (
 	seq    INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of the commits

@@ -298,13 +298,13 @@ func TestRefusedAlone(t *testing.T) {
 	b := openBus(t, path, nil)
 	require.NoError(t, b.Publish(t.Context()))
 	change(t, path, `CREATE TRIGGER no BEFORE INSERT ON "earshot:earshot" WHEN new.id LIKE 'bad%' BEGIN SELECT RAISE(ABORT, 'not this one'); END`)
-	w := &writer{bus: b, keeper: keeper{opts: &b.opts}}
-	require.NoError(t, b.start())
-	good1, bad, good2 := newRequest(nil), newRequest(nil), newRequest(nil)
-	for r, id := range map[*request]string{good1: "1", bad: "bad", good2: "2"} {
+	w := newWriter[*task](path, &busWords)
+	w.worker = &publisher{bus: b, keeper: keeper{opts: &b.opts}}
+	good1, bad, good2 := newRequest(&task{}), newRequest(&task{}), newRequest(&task{})
+	for r, id := range map[*request[*task]]string{good1: "1", bad: "bad", good2: "2"} {
 		rows, err := encode(many(id, 3), 1<<20)
 		require.NoError(t, err)
-		r.rows = rows
+		r.work.rows = rows
 		w.group = append(w.group, r)
 	}
 	w.serve()

@@ -27,7 +27,8 @@ func (b *Bus) watch(f *file) error {
 	if f.feeds++; f.feeds == 1 {
 		ctx, cancel := context.WithCancel(b.ctx)
 		f.rest = cancel
-		b.running.Go(func() { b.look(ctx, f) }) // ends with ctx: by unwatch or Close
+		// It rings after an error as well: the feeds find out what it is. It ends with ctx: by unwatch or Close.
+		b.running.Go(func() { f.look(ctx, func(error) { b.bell.ring() }) })
 	}
 	return nil
 }
@@ -40,8 +41,9 @@ func (f *file) unwatch() {
 	}
 }
 
-// look rings the bell when another connection has committed, and gives the file up when another is at its path.
-func (b *Bus) look(ctx context.Context, f *file) {
+// look calls changed when another connection has committed, or it cannot be found out. It returns when ctx ends or the
+// file is given up, which it does itself when another is at its path.
+func (f *file) look(ctx context.Context, changed func(error)) {
 	var conn *sql.Conn // data_version compares with what this very connection saw last
 	var query *sql.Stmt
 	defer func() {
@@ -76,7 +78,7 @@ func (b *Bus) look(ctx context.Context, f *file) {
 			err = query.QueryRow().Scan(&now)
 		}
 		if err != nil || now != version {
-			b.bell.ring() // after an error as well: the feeds find out what it is
+			changed(err)
 			version, wait, quiet = now, watchFast, 0
 			if err != nil {
 				wait = watchSlow
