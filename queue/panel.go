@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,7 +42,7 @@ func (p page) View(ctx context.Context) panel.View {
 				oldest = max(0, stats.Now.Sub(s.OldestReady))
 			}
 			dead += s.Dead
-			v.Tables[0].Rows = append(v.Tables[0].Rows, []any{s.Queue, q.caps.Engine, s.Ready, s.Delayed, s.Leased, s.Dead, oldest})
+			v.Tables[0].Rows = append(v.Tables[0].Rows, []any{s.Queue, q.ch.Name(), q.caps.Engine, s.Ready, s.Delayed, s.Leased, s.Dead, oldest})
 			if s.Dead > 0 {
 				v.Tables[2].Rows = append(v.Tables[2].Rows, q.deadRows(ctx, s.Queue)...)
 			}
@@ -84,9 +85,13 @@ func (p page) stats(ctx context.Context) ([]Stats, []error) {
 
 // deadRows are some of the dead items of a queue.
 func (q *Queue) deadRows(ctx context.Context, queue string) (rows [][]any) {
-	records, _ := q.Find(ctx, Query{Queue: queue, State: StateDead, Limit: 20})
+	records, err := q.Find(ctx, Query{Queue: queue, State: StateDead, Limit: 20})
+	if err != nil {
+		return [][]any{{queue, nil, nil, nil, nil, nil, nil, err.Error()}}
+	}
 	for _, r := range records {
-		rows = append(rows, []any{r.Queue, r.ID, r.Name, r.TID, r.Deliveries, r.Fails, r.Until, r.Reason})
+		reason, _, _ := strings.Cut(r.Reason, "\n") // of a panic the rest is where it was
+		rows = append(rows, []any{r.Queue, r.ID, r.Name, r.TID, r.Deliveries, r.Fails, r.Until, reason})
 	}
 	return rows
 }
@@ -101,6 +106,7 @@ func (q *Queue) capsRow() []any {
 
 var waitingTable = panel.Table{Name: "queues", Title: "In the stores", Empty: "no queue has items or bindings", Columns: []panel.Column{
 	{Key: "queue", Label: "Queue", Kind: panel.Code, Dim: true},
+	{Key: "channel", Label: "Channel", Kind: panel.Code, Dim: true, Doc: "of the Queue that was given to the panel"},
 	{Key: "engine", Label: "Engine", Kind: panel.Text},
 	{Key: "ready", Label: "Ready", Kind: panel.Count, Metric: "earshot_queue_ready", Doc: "items that are due and wait for a worker"},
 	{Key: "delayed", Label: "Delayed", Kind: panel.Count, Metric: "earshot_queue_delayed", Doc: "items that wait for their time"},

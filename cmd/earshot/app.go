@@ -23,8 +23,9 @@ type app struct {
 	term terminal
 
 	// What every command's flags may say.
-	url  string
-	json bool
+	url   string
+	store string // of the queue commands
+	json  bool
 }
 
 // A terminal is what the app knows about the terminal that it may be connected to.
@@ -67,7 +68,7 @@ func (a *app) dispatch(ctx context.Context, args []string) (name string, err err
 	version := fs.Bool("version", false, "")
 	a.commonFlags(fs)
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return "", a.help("")
+		return "", a.help(nil)
 	} else if err != nil {
 		return "", flagError(nil, err)
 	}
@@ -78,15 +79,42 @@ func (a *app) dispatch(ctx context.Context, args []string) (name string, err err
 	if len(rest) == 0 {
 		rest = []string{"health"}
 	}
-	c := find(rest[0])
+	c := find(commands, rest[0])
 	if c == nil {
-		return "", unknownCommand(rest[0])
+		return "", unknownCommand(commands, rest[0])
 	}
-	err = a.runCommand(ctx, c, rest[1:])
+	rest = rest[1:]
+	for len(c.members) > 0 && err == nil {
+		c, rest, err = a.member(c, rest)
+	}
+	if err == nil {
+		err = a.runCommand(ctx, c, rest)
+	}
 	if errors.Is(err, flag.ErrHelp) {
-		err = a.help(c.name)
+		err = a.help(c)
 	}
 	return c.name, err
+}
+
+// member finds the command of a family that is meant, and its arguments. What stands before its name are
+// flags that all of the family have; without a name it is the first. After an error it is the family.
+func (a *app) member(family *command, args []string) (*command, []string, error) {
+	fs := newFlags(family.name)
+	a.commonFlags(fs)
+	family.setup(a, fs)
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return family, nil, err
+	} else if err != nil {
+		return family, nil, flagError(nil, err)
+	}
+	args = fs.Args()
+	if len(args) == 0 {
+		return family.members[0], nil, nil
+	}
+	if c := find(family.members, args[0]); c != nil {
+		return c, args[1:], nil
+	}
+	return family, nil, unknownCommand(family.members, args[0])
 }
 
 func (a *app) runCommand(ctx context.Context, c *command, args []string) error {

@@ -14,6 +14,7 @@ type kind int
 const (
 	kindText    kind = iota // cut at its end
 	kindPlace               // a name whose end matters, file:line: cut at its beginning
+	kindID                  // a name that is there to be copied: never cut
 	kindNumber              // never cut: another number would be left
 	kindRate                // events a second
 	kindSeconds             // a duration
@@ -29,7 +30,7 @@ type column struct {
 	keep  int
 }
 
-// known are the columns of the server's own pages. A panel's columns are guessed from their values.
+// known are the columns of the server's own pages, and of ours. A panel's columns are guessed from their values.
 var known = map[string]column{
 	"channel":       {"CHANNEL", kindText, 95},
 	"ref":           {"REF", kindText, 90},
@@ -61,6 +62,21 @@ var known = map[string]column{
 	"tapped":        {"TAPPED", kindText, 18},
 	"doc":           {"MEANING", kindText, 25},
 	"channels_live": {"LIVE", kindNumber, 90},
+
+	// Those of queues, which their panel has as well.
+	"queue":      {"QUEUE", kindText, 92},
+	"id":         {"ID", kindID, 96},
+	"name":       {"NAME", kindText, 88},
+	"tid":        {"TID", kindText, 80},
+	"state":      {"STATE", kindText, 86},
+	"when":       {"WHEN", kindText, 84},
+	"ready":      {"READY", kindNumber, 90},
+	"leased":     {"LEASED", kindNumber, 86},
+	"dead":       {"DEAD", kindNumber, 88},
+	"delayed":    {"DELAYED", kindNumber, 84},
+	"fails":      {"FAILS", kindNumber, 82},
+	"deliveries": {"DELIVERIES", kindNumber, 30},
+	"reason":     {"REASON", kindText, 83},
 }
 
 // describe returns how to show column i of a table.
@@ -105,7 +121,10 @@ func guess(t *table, i int) kind {
 	return kindText
 }
 
-func (k kind) right() bool { return k != kindText && k != kindPlace }
+func (k kind) right() bool { return k != kindText && k != kindPlace && k != kindID }
+
+// whole reports whether a value is shown as a whole or not at all.
+func (k kind) whole() bool { return k.right() || k == kindID }
 
 // format writes a value for people. A value that is not what its column says is shown as it is.
 func (k kind) format(v any, now time.Time) string {

@@ -8,16 +8,19 @@ import (
 
 // A command is a row in the table from which the dispatch, the help and the completions are made.
 type command struct {
-	name     string
+	name     string // with that of its family: "queue ls"
 	args     string // as in the usage line
 	summary  string // one line
 	doc      string // more about it, a few lines; may be empty
 	examples []example
 	minArgs  int
 	maxArgs  int               // -1: any number
-	local    bool              // talks to no server, so that --url is of no use
+	local    bool              // does not look at the tap page, so that --url is of no use
 	choices  []string          // what the first argument may be, for completions
 	dashArgs func(string) bool // which arguments may begin with a dash
+
+	// A family has members in place of something to do; its setup defines the flags that all of them have.
+	members []*command
 
 	// setup defines the command's flags and returns what it does.
 	setup func(*app, *flag.FlagSet) func(ctx context.Context, args []string) error
@@ -32,36 +35,58 @@ var commands []*command
 func init() {
 	commands = []*command{
 		healthCommand, tapCommand, topCommand, lsCommand, showCommand, slowCommand, emitCommand,
-		demoCommand, doctorCommand, benchCommand, completionCommand, versionCommand, helpCommand,
+		queueCommand, demoCommand, doctorCommand, benchCommand, completionCommand, versionCommand, helpCommand,
 	}
 }
 
-func find(name string) *command {
-	for _, c := range commands {
-		if c.name == name {
+// find returns the one of the commands that is meant by a word, or nil.
+func find(among []*command, word string) *command {
+	for _, c := range among {
+		if c.last() == word {
 			return c
 		}
 	}
 	return nil
 }
 
-func unknownCommand(name string) error {
-	hint := ""
-	if near := nearest(name); near != "" {
-		hint = `did you mean "earshot ` + near + `"?`
+// flatten returns commands with the members of families after them.
+func flatten(list []*command) (all []*command) {
+	for _, c := range list {
+		all = append(append(all, c), flatten(c.members)...)
 	}
-	return fail(exitUsage, hint, "there is no command \"%s\"", clean(name))
+	return all
 }
 
-// nearest returns the command that somebody who typed name may have meant.
-func nearest(name string) string {
+// last returns the last word of the name: what the command is called in its family.
+func (c *command) last() string { return c.name[strings.LastIndexByte(c.name, ' ')+1:] }
+
+func lastWords(list []*command) (words []string) {
+	for _, c := range list {
+		words = append(words, c.last())
+	}
+	return words
+}
+
+// unknownCommand says that none of the commands has that name.
+func unknownCommand(among []*command, name string) error {
+	hint := ""
+	words := lastWords(among)
+	family := strings.TrimSuffix(among[0].name, words[0])
+	if near := nearest(words, name); near != "" {
+		hint = `did you mean "earshot ` + family + near + `"?`
+	}
+	return fail(exitUsage, hint, "there is no command \"%s\"", clean(family+name))
+}
+
+// nearest returns the word that somebody who typed name may have meant.
+func nearest(words []string, name string) string {
 	best, least := "", 3 // more than two letters wrong is another word
-	for _, c := range commands {
-		if len(name) > 1 && strings.HasPrefix(c.name, name) {
-			return c.name
+	for _, w := range words {
+		if len(name) > 1 && strings.HasPrefix(w, name) {
+			return w
 		}
-		if d := distance(name, c.name); d < least && d < len(c.name) {
-			best, least = c.name, d
+		if d := distance(name, w); d < least && d < len(w) {
+			best, least = w, d
 		}
 	}
 	return best

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,10 +14,11 @@ import (
 
 // Every command has help that fits a screen, in its two ways, on stdout, and two examples or more.
 func TestHelpOfEachCommand(t *testing.T) {
-	for _, c := range commands {
+	for _, c := range flatten(commands) {
 		t.Run(c.name, func(t *testing.T) {
 			assert.GreaterOrEqual(t, len(c.examples), 2, "examples")
-			for _, args := range [][]string{{c.name, "-h"}, {c.name, "--help"}, {"help", c.name}} {
+			words := strings.Fields(c.name)
+			for _, args := range [][]string{append(slices.Clone(words), "-h"), append(slices.Clone(words), "--help"), append([]string{"help"}, words...)} {
 				r := world{}.run(t, args...)
 				assert.Equal(t, exitOK, r.code, args)
 				assert.Empty(t, r.err, args)
@@ -45,7 +47,7 @@ func TestHelp(t *testing.T) {
 
 // An example that the parser refuses helps nobody.
 func TestExamplesParse(t *testing.T) {
-	for _, c := range commands {
+	for _, c := range flatten(commands) {
 		for _, e := range c.examples {
 			line, ok := strings.CutPrefix(strings.TrimPrefix(e.line, "source <("), "earshot")
 			require.True(t, ok, e.line)
@@ -53,16 +55,23 @@ func TestExamplesParse(t *testing.T) {
 			line, _, _ = strings.Cut(line, " > ")
 			line, _, _ = strings.Cut(line, " < ")
 			args := shellWords(line)
-			if len(args) == 0 || find(args[0]) == nil {
+			if len(args) == 0 || find(commands, args[0]) == nil {
 				continue // flags before the command: the bare one
 			}
-			fs := newFlags(c.name)
 			a := &app{}
+			meant := find(commands, args[0])
+			args = args[1:]
+			for len(meant.members) > 0 {
+				var err error
+				meant, args, err = a.member(meant, args)
+				require.NoError(t, err, e.line)
+			}
+			fs := newFlags(meant.name)
 			a.commonFlags(fs)
-			find(args[0]).setup(a, fs)
-			rest, err := parseMixed(fs, args[1:], find(args[0]).dashArgs)
+			meant.setup(a, fs)
+			rest, err := parseMixed(fs, args, meant.dashArgs)
 			assert.NoError(t, err, e.line)
-			assert.GreaterOrEqual(t, len(rest), find(args[0]).minArgs, e.line)
+			assert.GreaterOrEqual(t, len(rest), meant.minArgs, e.line)
 		}
 	}
 }
@@ -89,7 +98,7 @@ func TestJSONOfEachCommand(t *testing.T) {
 	url := serve(t, newFakeWithChannel())
 	args := map[string][]string{
 		"show": {"orders.paid"}, "emit": {"orders.paid", "{}"}, "completion": {"bash"}, "bench": {"--rounds", "1"},
-		"tap": {"--count", "5"},
+		"tap": {"--count", "5"}, "queue": {"stats", "--store", "mem:"},
 	}
 	for _, c := range commands {
 		if c.name == "demo" {
@@ -149,6 +158,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"emit", "x", `"` + strings.Repeat("a", maxEvent) + `"`}, "larger than 1 MiB"},
 		{[]string{"completion", "tcsh"}, `not for "tcsh"`},
 		{[]string{"help", "tapp"}, "did you mean"},
+		{[]string{"help", "queue", "drian"}, `did you mean "earshot queue drain"?`},
+		{[]string{"help", "tap", "x"}, `does not know what to do with "x"`},
 		{[]string{"bench", "--rounds", "0"}, "between 1 and 1000"},
 		{[]string{"demo", "--rate", "NaN"}, "more than 0"},
 		{[]string{"--url", "http://me:secretword@host/", "ls"}, "EARSHOT_TOKEN"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -32,14 +33,13 @@ var completionCommand = &command{
 
 // allChoices returns what may be the command's first argument; help's are the commands.
 func (c *command) allChoices() []string {
-	if c != helpCommand {
-		return c.choices
+	switch {
+	case c == helpCommand:
+		return lastWords(commands)
+	case len(c.members) > 0:
+		return lastWords(c.members)
 	}
-	var names []string
-	for _, c := range commands {
-		names = append(names, c.name)
-	}
-	return names
+	return c.choices
 }
 
 func dashed(f *flag.Flag) string {
@@ -56,11 +56,13 @@ func takesValue(f *flag.Flag) bool {
 }
 
 func bashCompletion() string {
-	var names, valued []string
+	var families, valued []string
 	var cases strings.Builder
 	seen := map[string]bool{}
-	for _, c := range commands {
-		names = append(names, c.name)
+	for _, c := range flatten(commands) {
+		if len(c.members) > 0 {
+			families = append(families, "'"+c.name+"'")
+		}
 		words := c.allChoices()
 		for _, f := range c.flags(&app{}) {
 			words = append(words[:len(words):len(words)], dashed(f))
@@ -69,7 +71,7 @@ func bashCompletion() string {
 				valued = append(valued, dashed(f))
 			}
 		}
-		fmt.Fprintf(&cases, "\t%s) words='%s' ;;\n", c.name, strings.Join(words, " "))
+		fmt.Fprintf(&cases, "\t'%s') words='%s' ;;\n", c.name, strings.Join(words, " "))
 	}
 	return fmt.Sprintf(`# bash completion for earshot
 _earshot() {
@@ -80,9 +82,17 @@ _earshot() {
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--url) ((i++)) ;;
+		--url | --store) # bash has divided the value at each : and =
+			((i++))
+			[[ ${COMP_WORDS[i]} == = ]] && ((i++)) ;;
+		:) ((i++)) ;;
 		-*) ;;
-		*) command=${COMP_WORDS[i]}; break ;;
+		*)
+			command=${command:+$command }${COMP_WORDS[i]}
+			case $command in
+			%s) ;; # a family: who of it?
+			*) break ;;
+			esac ;;
 		esac
 	done
 	case $command in
@@ -91,36 +101,53 @@ _earshot() {
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
 complete -o default -F _earshot earshot
-`, strings.Join(valued, "|"), strings.Join(names, " "), cases.String())
+`, strings.Join(valued, "|"), strings.Join(families, "|"), strings.Join(lastWords(commands), " "), cases.String())
 }
 
 func zshCompletion() string {
 	var b strings.Builder
-	b.WriteString("#compdef earshot\n# zsh completion for earshot\n_earshot() {\n\tlocal -a commands\n\tcommands=(\n")
-	for _, c := range commands {
-		fmt.Fprintf(&b, "\t\t'%s:%s'\n", c.name, zshText(c.summary))
+	b.WriteString("#compdef earshot\n# zsh completion for earshot\n")
+	zshFamily(&b, "_earshot", commands)
+	b.WriteString("if [ \"$funcstack[1]\" = _earshot ]; then\n\t_earshot \"$@\"\nelse\n\tcompdef _earshot earshot\nfi\n")
+	return b.String()
+}
+
+// zshFamily writes a function that completes one of the commands; families among them have functions of
+// their own.
+func zshFamily(b *strings.Builder, name string, list []*command) {
+	for _, c := range list {
+		if len(c.members) > 0 {
+			zshFamily(b, name+"_"+c.last(), c.members)
+		}
+	}
+	fmt.Fprintf(b, "%s() {\n\tlocal -a commands\n\tcommands=(\n", name)
+	for _, c := range list {
+		fmt.Fprintf(b, "\t\t'%s:%s'\n", c.last(), zshText(c.summary))
 	}
 	b.WriteString("\t)\n\tif (( CURRENT == 2 )); then\n\t\t_describe command commands\n\t\treturn\n\tfi\n")
 	b.WriteString("\tlocal command=$words[2]\n\tshift words\n\t(( CURRENT-- ))\n\tcase $command in\n")
-	for _, c := range commands {
-		fmt.Fprintf(&b, "\t%s)\n\t\t_arguments", c.name)
+	for _, c := range list {
+		if len(c.members) > 0 {
+			fmt.Fprintf(b, "\t%s) %s_%s ;;\n", c.last(), name, c.last())
+			continue
+		}
+		fmt.Fprintf(b, "\t%s)\n\t\t_arguments", c.last())
 		for _, f := range c.flags(&app{}) {
 			value, text := flag.UnquoteUsage(f)
 			spec := dashed(f) + "[" + zshText(text) + "]"
 			if takesValue(f) {
 				spec += ":" + zshText(value) + ":"
 			}
-			fmt.Fprintf(&b, " \\\n\t\t\t'%s'", spec)
+			fmt.Fprintf(b, " \\\n\t\t\t'%s'", spec)
 		}
 		if words := c.allChoices(); len(words) > 0 {
-			fmt.Fprintf(&b, " \\\n\t\t\t'1:%s:(%s)'", c.name, strings.Join(words, " "))
+			fmt.Fprintf(b, " \\\n\t\t\t'1:%s:(%s)'", c.last(), strings.Join(words, " "))
 		} else if c.maxArgs != 0 {
 			b.WriteString(" \\\n\t\t\t'*:file:_files'")
 		}
 		b.WriteString("\n\t\t;;\n")
 	}
-	b.WriteString("\tesac\n}\nif [ \"$funcstack[1]\" = _earshot ]; then\n\t_earshot \"$@\"\nelse\n\tcompdef _earshot earshot\nfi\n")
-	return b.String()
+	b.WriteString("\tesac\n}\n")
 }
 
 // zshText escapes what has a meaning in the specifications of _arguments.
@@ -137,8 +164,8 @@ func fishCompletion() string {
 	for _, c := range commands {
 		fmt.Fprintf(&b, "complete -c earshot -n __fish_use_subcommand -a %s -d %s\n", c.name, quote(c.summary))
 	}
-	for _, c := range commands {
-		when := quote("__fish_seen_subcommand_from " + c.name)
+	for _, c := range flatten(commands) {
+		when := quote(c.fishSeen())
 		if words := c.allChoices(); len(words) > 0 {
 			fmt.Fprintf(&b, "complete -c earshot -n %s -a %s\n", when, quote(strings.Join(words, " ")))
 		}
@@ -155,4 +182,21 @@ func fishCompletion() string {
 		}
 	}
 	return b.String()
+}
+
+// fishSeen returns the test that a command's name is on the line: that of a member after those of its
+// family, and not one of its members for a family. "queue ls" is not "ls" as well.
+func (c *command) fishSeen() string {
+	const seen = "__fish_seen_subcommand_from "
+	words := strings.Fields(c.name)
+	test := seen + strings.Join(words, "; and "+seen)
+	if len(c.members) > 0 {
+		return test + "; and not " + seen + strings.Join(lastWords(c.members), " ")
+	}
+	for _, family := range commands {
+		if len(words) == 1 && slices.Contains(lastWords(family.members), c.name) {
+			test += "; and not " + seen + family.name
+		}
+	}
+	return test
 }

@@ -9,31 +9,34 @@ import (
 
 var helpCommand = &command{
 	name: "help", args: "[COMMAND]", summary: "what there is, or one command with examples",
-	maxArgs: 1, local: true,
+	maxArgs: -1, local: true,
 	examples: []example{
 		{"earshot help", "all commands"},
 		{"earshot help tap", "one of them; \"earshot tap -h\" is the same"},
 	},
 	setup: func(a *app, _ *flag.FlagSet) func(context.Context, []string) error {
 		return func(_ context.Context, args []string) error {
-			if len(args) == 0 {
-				return a.help("")
+			var c *command
+			for among := commands; len(args) > 0; among, args = c.members, args[1:] {
+				if len(among) == 0 {
+					return usage("does not know what to do with \"%s\"", clean(args[0]))
+				}
+				if c = find(among, args[0]); c == nil {
+					return unknownCommand(among, args[0])
+				}
 			}
-			if find(args[0]) == nil {
-				return unknownCommand(args[0])
-			}
-			return a.help(args[0])
+			return a.help(c)
 		}
 	},
 }
 
-// help writes the help for a command, or for all of them, to stdout: it is what was asked for.
-func (a *app) help(name string) error {
+// help writes the help for a command, or for all of them if it is nil, to stdout: it is what was asked for.
+func (a *app) help(c *command) error {
 	if a.json {
-		return a.helpJSON(name)
+		return a.helpJSON(c)
 	}
 	var b strings.Builder
-	if c := find(name); c != nil {
+	if c != nil {
 		c.help(&b, a)
 	} else {
 		helpAll(&b)
@@ -45,9 +48,7 @@ func (a *app) help(name string) error {
 func helpAll(b *strings.Builder) {
 	b.WriteString("earshot looks into a running program through its tap page.\n\n")
 	b.WriteString("  earshot [--url URL] [--json] [COMMAND] [ARGUMENTS]\n\n")
-	for _, c := range commands {
-		fmt.Fprintf(b, "  %-11s %s\n", c.name, c.summary)
-	}
+	helpList(b, commands)
 	fmt.Fprintf(b, `
 Where: --url, $EARSHOT_URL, %s
 Who:   $EARSHOT_TOKEN is sent as a bearer token
@@ -55,8 +56,18 @@ Exit:  0 ok, 1 failed, 2 usage, 3 cannot connect, 4 refused, 5 shed (tap --stric
 `, defaultURL)
 }
 
+func helpList(b *strings.Builder, list []*command) {
+	for _, c := range list {
+		fmt.Fprintf(b, "  %-11s %s\n", c.last(), c.summary)
+	}
+}
+
 func (c *command) help(b *strings.Builder, a *app) {
 	fmt.Fprintf(b, "earshot %s: %s\n\n", strings.TrimSpace(c.name+" "+c.args), c.summary)
+	if len(c.members) > 0 {
+		helpList(b, c.members)
+		b.WriteString("\n")
+	}
 	for _, e := range c.examples {
 		fmt.Fprintf(b, "  %s\n      %s\n", e.line, e.does)
 	}
@@ -89,7 +100,7 @@ func (c *command) flags(a *app) (all []*flag.Flag) {
 	return all
 }
 
-func (a *app) helpJSON(name string) error {
+func (a *app) helpJSON(only *command) error {
 	type flagHelp struct {
 		Name    string `json:"name"`
 		Value   string `json:"value,omitempty"`
@@ -109,10 +120,11 @@ func (a *app) helpJSON(name string) error {
 		Flags    []flagHelp    `json:"flags"`
 	}
 	all := []commandHelp{}
-	for _, c := range commands {
-		if name != "" && name != c.name {
-			continue
-		}
+	list := commands
+	if only != nil {
+		list = []*command{only}
+	}
+	for _, c := range flatten(list) {
 		h := commandHelp{Name: c.name, Args: c.args, Summary: c.summary, Doc: strings.TrimSpace(c.doc)}
 		for _, e := range c.examples {
 			h.Examples = append(h.Examples, exampleHelp{e.line, e.does})

@@ -92,7 +92,7 @@ func (g *grid) shrink(width, least int) bool {
 	for over := g.total() - width; over > 0; over-- {
 		widest := -1
 		for i, c := range g.columns {
-			if (!c.kind.right() || least == 1) && g.widths[i] > least && (widest < 0 || g.widths[i] > g.widths[widest]) {
+			if (!c.kind.whole() || least == 1) && g.widths[i] > least && (widest < 0 || g.widths[i] > g.widths[widest]) {
 				widest = i
 			}
 		}

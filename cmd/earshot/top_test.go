@@ -97,7 +97,7 @@ func TestTopKeys(t *testing.T) {
 	p.await(t, "going on", func(s string) bool { return !strings.Contains(s, "PAUSED") && strings.Contains(s, "db.query") })
 	p.press(t, "q")
 	assert.Equal(t, exitOK, status(t, cmd.Wait()))
-	assert.True(t, p.grid.fits)
+	p.await(t, "frames that fit", func(string) bool { return p.grid.fits })
 }
 
 func TestTopResize(t *testing.T) {
