@@ -38,12 +38,14 @@ type Item struct {
 	Delay time.Duration
 
 	// Key, if it is not empty, makes an item a Duplicate while another of its queue holds the same key. It is held
-	// as Scope says, and in any case for the time of Hold from now. A dead item holds none.
+	// as Scope says, and in any case for the time of Hold from now. A dead item holds none, but for that time; a removed
+	// one none at all.
 	Key   string
 	Scope Scope
 	Hold  time.Duration
 	// Replace: if the item that holds the key is pending, it is not a Duplicate but Replaced: the older item,
-	// under its own ID, gets the Payload, Headers and Due of this one. Hold is not prolonged.
+	// under its own ID, gets the Payload, Headers and Due of this one. Hold is not prolonged. An item of the same ID is
+	// a Duplicate all the same.
 	Replace bool
 
 	// Serial, if it is not empty, is a key of which one item of the queue is leased at a time.

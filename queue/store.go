@@ -22,7 +22,8 @@ type Store interface {
 	// Enqueue stores items, in this order, and returns when they are as safe as Caps says. For each item it tells
 	// what became of it: Inserted, Duplicate if the store has an item of that ID (in whatever queue, dead ones
 	// included) or one that holds the key, or Replaced. A repetition of a call is harmless therefore: it finds
-	// duplicates, also of items earlier in the same call. An ID is known until its item is acknowledged or removed.
+	// duplicates, also of items earlier in the same call. An ID is known until its item is acknowledged or removed: what
+	// is repeated later than that is stored again.
 	//
 	// An item that Validate refuses is an error, and nothing is stored. With Caps.AtomicBatch an error of any other
 	// kind means as well that all or none of the items are stored; without, some may be.
@@ -57,7 +58,8 @@ type Store interface {
 	Bind(ctx context.Context, add, remove []Binding) (Rev, error)
 
 	// Bindings returns all bindings and their revision; or none, and since, if since is the present revision.
-	// It sees every Bind that has returned before, of whatever process.
+	// It sees every Bind that has returned before, of whatever process. No revision is ever 0 or less, so that a caller
+	// who knows none passes that.
 	Bindings(ctx context.Context, since Rev) ([]Binding, Rev, error)
 
 	// Close ends all calls that are under way and gives back what the store holds. It waits until that is done or
