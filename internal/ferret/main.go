@@ -43,7 +43,7 @@ func main() {
 		log.Fatal(err)
 	}
 	go func() {
-		var p proxy
+		p := proxy{dir: *dir}
 		log.Fatal(p.serve(l, address))
 	}()
 	fmt.Printf("ready mongodb://%s/\n", l.Addr())

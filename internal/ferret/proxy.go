@@ -13,6 +13,7 @@ import (
 // two clients that take one job both get it. The proxy lets it have one message at a time, over all connections.
 type proxy struct {
 	turn sync.Mutex // held from a message to its reply
+	dir  string
 }
 
 // serve takes connections until the listener fails.
@@ -68,6 +69,11 @@ func (p *proxy) ask(server io.ReadWriter, m message) (replies []byte, err error)
 		}
 		replies = append(replies, reply...)
 		more = reply.moreToCome()
+	}
+	if m.command() == "createIndexes" {
+		if err := index(p.dir); err != nil {
+			return nil, err
+		}
 	}
 	return replies, nil
 }
