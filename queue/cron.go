@@ -58,7 +58,7 @@ type cronJob struct {
 }
 
 // Cron has a schedule at work until Drain or Close. Any number of processes may have it: of each tick every bound queue
-// gets one item, since it holds a key that names schedule and tick for two periods and two days. Ticks go by the
+// gets one item, since it holds a key that names schedule and tick for two periods and an hour. Ticks go by the
 // store's clock. Cron does not block; a Spec that cannot be read, and a name that this Queue has already, are errors
 // that wrap ErrInvalid; a store without Caps.Unique is ErrUnsupported.
 func (q *Queue) Cron(s Schedule) error {
@@ -101,7 +101,7 @@ func (c *cronJob) event(tick time.Time, period time.Duration) Event {
 	at := tick.UTC().Format(time.RFC3339)
 	ev.ID = digest("cron", c.schedule.Name, at)
 	ev.Key = "cron " + digest(c.schedule.Name) + "@" + at
-	ev.Hold = min(2*period+48*time.Hour, MaxDelay)
+	ev.Hold = min(2*period+time.Hour, MaxDelay)
 	ev.Headers = maps.Clone(ev.Headers)
 	if ev.Headers == nil {
 		ev.Headers = map[string]string{}

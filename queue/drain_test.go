@@ -288,3 +288,50 @@ func TestCloseIsIdempotent(t *testing.T) {
 	require.NoError(t, q.Close(context.Background()), "nothing was ever begun")
 	require.NoError(t, q.Close(context.Background()))
 }
+
+// What a handler has done, and the store did not yet take note of, is not given back to be done again.
+func TestDrainSettlesWhatIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newSpy(memstore.New(nil))
+		q := over(t, store, &queue.Options{Patience: 10 * time.Second})
+		ctx := t.Context()
+		require.NoError(t, q.Subscribe(ctx, "q", queue.All(), func(context.Context, queue.Leased) error { return nil },
+			queue.Work{TTL: time.Hour}))
+		store.when(func(_ context.Context, call string, do func() error) error {
+			if call == "settle" {
+				return queue.ErrDisconnected
+			}
+			return do()
+		})
+		require.NoError(t, q.Publish(ctx, queue.Event{Name: "x"}))
+		time.Sleep(10 * time.Second)
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		time.AfterFunc(10*time.Second-time.Millisecond, func() { store.when(nil) })
+		require.ErrorContains(t, q.Drain(ended), "of 1 items that were left 1 were")
+		all, err := store.Find(ctx, queue.Query{})
+		require.NoError(t, err)
+		require.Empty(t, all)
+	})
+}
+
+// The error of Drain counts what was given back, not what was to be.
+func TestDrainCountsWhatWasGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, store := open(t, nil)
+		ctx := t.Context()
+		release := make(chan struct{})
+		require.NoError(t, q.Subscribe(ctx, "q", queue.All(), func(context.Context, queue.Leased) error {
+			<-release
+			return nil
+		}))
+		require.NoError(t, q.Publish(ctx, queue.Event{Name: "x"}))
+		synctest.Wait()
+		store.Fail(queue.ErrDisconnected)
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		require.ErrorContains(t, q.Drain(ended), "of 1 items that were left 0 were")
+		store.Fail(nil)
+		close(release)
+	})
+}

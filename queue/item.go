@@ -33,7 +33,7 @@ type Item struct {
 	MaxFails int  // how many fails make it dead. 0: DefaultMaxFails, negative: none do
 
 	// Due is when the item may be leased. The zero Time is Delay from now, by the store's clock, so that the clock of
-	// this process does not matter. What a store returns has Due, to the microsecond, and no Delay.
+	// this process does not matter. What a store returns has Due, to the microsecond, and neither Delay, Hold nor Replace.
 	Due   time.Time
 	Delay time.Duration
 

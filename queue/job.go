@@ -29,13 +29,18 @@ type job struct {
 	until     time.Time   // before that the lease does not end, by the clock of this process
 	alarm     *time.Timer // rings then
 	settling  bool        // the handler has returned, and finish finds out what becomes of the item
+	decision  word        // what that is to be
 	abandoned error       // why what the handler returns does not count any more
 }
 
 func newJob(w *worker, l Leased, after time.Time) *job {
 	j := &job{w: w, leased: l, began: time.Now(), until: after.Add(w.work.TTL)}
 	j.ctx, j.cancel = context.WithCancelCause(w.q.ctx)
-	j.alarm = time.AfterFunc(time.Until(j.until), func() { w.lose(j, fmt.Errorf("%w: it was not extended in time", ErrLeaseLost)) })
+	j.alarm = time.AfterFunc(time.Until(j.until), func() {
+		if _, until := j.state(); !time.Now().Before(until) { // else it has just been extended
+			w.lose(j, fmt.Errorf("%w: it was not extended in time", ErrLeaseLost))
+		}
+	})
 	return j
 }
 
@@ -66,8 +71,9 @@ func (j *job) finish(err, cause error) {
 		s = j.leased.Release(0) // it has failed because it was cancelled
 	}
 	j.w.mu.Lock()
-	j.settling = true
+	j.settling, j.decision = true, word{j.leased, s, err, time.Since(j.began)}
 	j.w.mu.Unlock()
+	doubtful := false // a call may have had its effect, and its answer was lost
 	for trouble := 1; ; trouble++ {
 		why, until := j.state()
 		if errors.Is(why, errGivenBack) || why != nil && err != nil {
@@ -78,7 +84,10 @@ func (j *job) finish(err, cause error) {
 			q.settled(&j.leased, s, err, time.Since(j.began))
 			return
 		}
-		// After a doubtful try, lost may mean that it was settled by that.
+		if doubtful && errors.Is(lost, ErrLeaseLost) {
+			lost = fmt.Errorf("it may have been settled, by a call whose answer was lost: %w", lost)
+		}
+		doubtful = true
 		if errors.Is(lost, ErrLeaseLost) || errors.Is(lost, ErrInvalid) || why != nil || !time.Now().Before(until) || q.ctx.Err() != nil {
 			if j.abandon(lost) {
 				q.lost(&j.leased, lost)
@@ -97,6 +106,16 @@ func (j *job) settle(s Settlement) error {
 		err = errs[0]
 	}
 	return err
+}
+
+// lastWord is what is to become of an item when there is no more time: what its handler has decided, or it is given back.
+func (j *job) lastWord() word {
+	j.w.mu.Lock()
+	defer j.w.mu.Unlock()
+	if j.settling {
+		return j.decision
+	}
+	return word{j.leased, j.leased.Release(0), nil, 0}
 }
 
 func (j *job) state() (abandoned error, until time.Time) {

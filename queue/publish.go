@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/earshot-go/earshot/internal/fold"
 )
 
 const (
-	// What goes into one call of the store, in bytes: an event counts for its payload, and for so much at least that
-	// there are no more than 1,000.
+	// What goes into one call of the store, in bytes: an event counts for its payload, whatever the number of queues that
+	// get it, and for so much at least that there are no more than 1,000.
 	publishMost  = 8 << 20
 	publishLeast = publishMost / 1000
 	// How often the bindings may change while one call looks at them.
@@ -45,25 +46,31 @@ func (q *Queue) Publish(ctx context.Context, events ...Event) error {
 // publishes nothing new, as long as the first events are in the store; Event.ID makes a difference where one is meant.
 func (q *Queue) FollowUp(ctx context.Context, parent Leased, events ...Event) error {
 	all := make([]Event, len(events))
+	twins := map[string]int{}
 	for i, ev := range events {
 		ev.Parent = parent.ID
 		if ev.TID == "" {
 			ev.TID = parent.TID
 		}
 		if ev.ID == "" {
-			payload, err := encode(ev.Payload)
-			if err != nil {
-				payload = nil // Publish says what is wrong
-			}
-			due := ev.When
-			if t, ok := due.(time.Time); ok {
-				due = t.Round(0).UTC() // the same in all processes
-			}
-			ev.ID = digest("follow-up", parent.ID, ev.Name, ev.TID, ev.Queue, fmt.Sprint(due), string(payload))
+			same := ev.fingerprint()
+			ev.ID = digest("follow-up", same, strconv.Itoa(twins[same]))
+			twins[same]++
 		}
 		all[i] = ev
 	}
 	return q.Publish(ctx, all...)
+}
+
+// fingerprint is a text that is the same, in all processes, for events that are the same.
+func (ev Event) fingerprint() string {
+	if payload, err := encode(ev.Payload); err == nil {
+		ev.Payload = string(payload)
+	}
+	if t, ok := ev.When.(time.Time); ok {
+		ev.When = t.Round(0).UTC().String()
+	}
+	return fmt.Sprintf("%#v", ev)
 }
 
 // PublishTx is Publish within a transaction of the application: the items are there if, and when, it is committed. The

@@ -161,11 +161,15 @@ func TestFollowUp(t *testing.T) {
 				queue.Event{Name: "child", Payload: map[string]int{"n": 1}, When: "2 days"},
 				queue.Event{Name: "child", When: at.In(zone)},
 				queue.Event{Name: "child", Queue: "direct"},
+				queue.Event{Name: "child", Headers: map[string]string{"h": "1", "g": "2"}},
+				queue.Event{Name: "child", Headers: map[string]string{"h": "2", "g": "2"}},
+				queue.Event{Name: "child", Serial: "s"},
+				queue.Event{Name: "child", Priority: 1},
 				queue.Event{Name: "child", ID: l.ID + " own"},
 				queue.Event{Name: "child", ID: l.ID + " own 2"},
 			))
 		}
-		const perQueue = 8
+		const perQueue = 13
 		parent := queue.Leased{Item: queue.Item{ID: "parent", TID: "17"}}
 		follow(q, parent, time.UTC)
 		all := items(t, q)
@@ -352,6 +356,25 @@ func TestItemWithoutHandler(t *testing.T) {
 		time.Sleep(time.Hour)
 		require.Zero(t, mine.count())
 		require.Equal(t, 1, theirs.count())
+	})
+}
+
+// What brings an item back without a fail does not bring it nearer to death in a process without its handler.
+func TestItemWithoutHandlerAfterManyDeliveries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, store := open(t, nil)
+		ctx := t.Context()
+		require.NoError(t, first.Subscribe(ctx, "q", queue.Name("a"), func(context.Context, queue.Leased) error { return queue.Later(time.Minute) }))
+		require.NoError(t, first.Publish(ctx, queue.Event{Name: "a"}))
+		time.Sleep(time.Hour)
+		require.NoError(t, first.Close(ctx))
+		second := over(t, store, nil)
+		require.NoError(t, second.Subscribe(ctx, "q", queue.Name("b"), (&diary{}).handle))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		r := only(t, second)
+		require.Greater(t, r.Deliveries, 60)
+		require.Equal(t, queue.StatePending, r.State)
 	})
 }
 

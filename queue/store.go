@@ -53,7 +53,7 @@ type Store interface {
 	// was not yet taken back can still be settled. Without Caps.Fenced a stale receipt may have an effect.
 	Settle(ctx context.Context, s []Settlement) ([]error, error)
 
-	// Bind adds and removes bindings, together, and returns the revision after that. To add one that is there, or
+	// Bind adds bindings and then removes some, together, and returns the revision after that. To add one that is there, or
 	// to remove one that is not, changes nothing, not the revision either.
 	Bind(ctx context.Context, add, remove []Binding) (Rev, error)
 
@@ -115,7 +115,7 @@ func (s Status) String() string {
 // A LeaseRequest asks for items that are due.
 type LeaseRequest struct {
 	Queues []string      // at least one
-	Max    int           // how many at most, 1 or more
+	Max    int           // how many at most, 1 or more; of large payloads a store may bring fewer, 16 MiB in all
 	TTL    time.Duration // how long the items are hidden from others, at least 1 ms
 	Worker string        // who asks, for people that look at the store; may be empty
 }

@@ -25,8 +25,9 @@ type worker struct {
 	mu      sync.Mutex // guards the fields below
 	routes  []route
 	jobs    map[*job]struct{}
-	none    chan struct{} // closed when there are no jobs any more; nil if nobody waits for that
-	beating bool          // the goroutine that extends leases runs
+	none    chan struct{}  // closed when there are no jobs any more; nil if nobody waits for that
+	beating bool           // the goroutine that extends leases runs
+	refused map[string]int // how often an item came that no handler selects, by its ID
 }
 
 // A route is a selector and its handler.
@@ -37,7 +38,7 @@ type route struct {
 }
 
 func newWorker(q *Queue, queue string, work Work) *worker {
-	w := &worker{q: q, queue: queue, work: work, jobs: map[*job]struct{}{}, done: make(chan struct{}), freed: make(chan struct{}, 1)}
+	w := &worker{q: q, queue: queue, work: work, jobs: map[*job]struct{}{}, refused: map[string]int{}, done: make(chan struct{}), freed: make(chan struct{}, 1)}
 	w.leasing, w.stop = context.WithCancel(q.ctx)
 	w.calls, w.hangUp = context.WithCancel(q.ctx)
 	return w
@@ -81,13 +82,26 @@ func (w *worker) handler(name string) Handler {
 }
 
 // unwanted is the handler of items that no handler selects. It may be that one is subscribed in a moment, or that
-// another process has one: so they are given back, and die only after that has happened often.
+// another process has one: so they are given back, uncounted, and die only after that has happened often here.
 func (w *worker) unwanted(_ context.Context, l Leased) error {
-	if l.Deliveries < DefaultMaxFails {
-		return Later(w.work.Backoff(l.Deliveries))
+	w.mu.Lock()
+	if len(w.refused) >= refusedMost {
+		clear(w.refused) // others have dealt with most of them
 	}
-	return Dead(fmt.Errorf("no handler of worker %s selects %q, and it was delivered %d times", w.q.opts.Worker, l.Name, l.Deliveries))
+	w.refused[l.ID]++
+	n := w.refused[l.ID]
+	if n == DefaultMaxFails {
+		delete(w.refused, l.ID)
+	}
+	w.mu.Unlock()
+	if n < DefaultMaxFails {
+		return Later(w.work.Backoff(n))
+	}
+	return Dead(fmt.Errorf("no handler of worker %s selects %q, and it was given back %d times", w.q.opts.Worker, l.Name, n-1))
 }
+
+// refusedMost is how many items without a handler a worker remembers.
+const refusedMost = 10000
 
 // run leases until the queue is drained.
 func (w *worker) run() {
@@ -199,27 +213,46 @@ func (w *worker) end(j *job) {
 // giveBackFor is how long giveBack waits for a store that does not answer: somebody waits for drain.
 const giveBackFor = 5 * time.Second
 
-// giveBack releases items, so that others have them at once.
-func (w *worker) giveBack(leased []Leased) {
-	if len(leased) == 0 {
-		return
-	}
-	all := make([]Settlement, len(leased))
+// giveBack releases items, so that others have them at once, and returns for how many that was done.
+func (w *worker) giveBack(leased []Leased) int {
+	last := make([]word, len(leased))
 	for i, l := range leased {
-		all[i] = l.Release(0)
+		last[i] = word{l, l.Release(0), nil, 0}
+	}
+	return w.lastWords(last)
+}
+
+// A word is what is to become of an item.
+type word struct {
+	leased Leased
+	s      Settlement
+	err    error // of its handler
+	took   time.Duration
+}
+
+// lastWords settles items, once, and returns how many.
+func (w *worker) lastWords(words []word) (n int) {
+	if len(words) == 0 {
+		return 0
+	}
+	all := make([]Settlement, len(words))
+	for i := range words {
+		all[i] = words[i].s
 	}
 	ctx, cancel := context.WithTimeout(w.q.ctx, min(w.work.TTL, giveBackFor))
 	defer cancel()
 	errs, err := w.q.settler.Do(ctx, all)
 	if err != nil {
 		w.q.fault("give back to "+w.queue, err) // their leases expire
-		return
+		return 0
 	}
-	for i := range leased {
+	for i := range words {
 		if errs[i] == nil {
-			w.q.settled(&leased[i], all[i], nil, 0)
+			n++
+			w.q.settled(&words[i].leased, all[i], words[i].err, words[i].took)
 		}
 	}
+	return n
 }
 
 // drain ends the work; see Queue.Drain.
@@ -236,14 +269,18 @@ func (w *worker) drain(ctx context.Context) error {
 	patience, cancel := context.WithTimeout(context.Background(), w.q.opts.Patience)
 	defer cancel()
 	w.quiet(patience)
-	var left []Leased
+	var left []word
 	for _, j := range w.all() {
 		if j.abandon(errGivenBack) {
-			left = append(left, j.leased)
+			left = append(left, j.lastWord())
 		}
 	}
-	w.giveBack(left)
-	return fmt.Errorf("queue: drain %s: %d items were given back: %w", w.queue, len(left), context.Cause(ctx))
+	n := w.lastWords(left)
+	if len(left) == 0 {
+		return fmt.Errorf("queue: drain %s: handlers were cancelled, and have returned: %w", w.queue, context.Cause(ctx))
+	}
+	return fmt.Errorf("queue: drain %s: of %d items that were left %d were given back or settled; others get the rest when their leases are over: %w",
+		w.queue, len(left), n, context.Cause(ctx))
 }
 
 // quiet waits until there are no jobs, and reports whether that came before ctx ended.

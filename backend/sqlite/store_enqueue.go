@@ -148,5 +148,5 @@ func (s *session) newest(n int64) (map[string]bool, error) {
 		err := r.Scan(&id)
 		ids[id] = true
 		return err
-	}, "SELECT id FROM earshot_items ORDER BY seq DESC LIMIT ?", n)
+	}, "SELECT id FROM earshot_items ORDER BY seq DESC LIMIT ?+0", n)
 }

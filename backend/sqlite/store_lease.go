@@ -14,6 +14,9 @@ import (
 // The priorities that pending items of a queue have, from the highest, by one look into the index for each. To that
 // the rows of each priority are joined, in the order in which they are due: the loops run in this order, as CROSS JOIN
 // and INDEXED BY want it, and stop at the limit. So it costs the same with a thousand items and a million.
+//
+// SQLite compiles a statement anew when the value of a bare "LIMIT ?" changes, which took longer than the statement
+// itself: 6.1 µs for 1.3. Not so with an expression.
 const (
 	priorities = `WITH RECURSIVE p (prio) AS (
 		SELECT max(prio) FROM earshot_items INDEXED BY earshot_items_pending WHERE state = 0 AND queue = ?
@@ -22,7 +25,7 @@ const (
 	)`
 	selectDue = priorities + `
 		SELECT i.seq, i.prio, i.due, i.serial FROM p CROSS JOIN earshot_items i INDEXED BY earshot_items_pending
-		WHERE i.state = 0 AND i.queue = ? AND i.prio = p.prio AND i.due <= ? LIMIT ?`
+		WHERE i.state = 0 AND i.queue = ? AND i.prio = p.prio AND i.due <= ? LIMIT ?+0`
 	selectNext = priorities + `
 		SELECT min((SELECT i.due FROM earshot_items i INDEXED BY earshot_items_pending
 			WHERE i.state = 0 AND i.queue = ? AND i.prio = p.prio ORDER BY i.due LIMIT 1)) FROM p`

@@ -11,7 +11,7 @@ import (
 const (
 	deleteDone = "DELETE FROM earshot_items WHERE seq IN (SELECT value FROM json_each(?)) AND state = 1 AND deliveries = ?"
 	selectReap = "SELECT " + heldColumns + `, ifnull((SELECT name FROM earshot_workers w WHERE w.worker = i.worker), '')
-		FROM earshot_items i INDEXED BY earshot_items_leased WHERE state = 1 AND until <= ? ORDER BY until LIMIT ?`
+		FROM earshot_items i INDEXED BY earshot_items_leased WHERE state = 1 AND until <= ? ORDER BY until LIMIT ?+0`
 )
 
 // settle carries out the settlements of a group. Work that is done is most of them: without key and serial, one

@@ -5,6 +5,7 @@ package fold
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 )
@@ -148,6 +149,9 @@ func (f *Fold[T, R]) serve(group []*call[T, R]) {
 		}
 	}
 	out, err := f.work(items)
+	if err == nil && len(out) != len(items) {
+		err = fmt.Errorf("%d answers for %d items", len(out), len(items)) // what it does is somebody else's code
+	}
 	for _, c := range group {
 		if c.err = err; err == nil {
 			c.out, out = out[:len(c.items):len(c.items)], out[len(c.items):]

@@ -5,6 +5,7 @@ package wake
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
 )
@@ -260,4 +261,10 @@ func (b *Bell) Patrol(ctx context.Context, every time.Duration, next func(contex
 			}
 		}
 	}
+}
+
+// In makes of microseconds what Ring and Sleep take, whatever their number: what is over is 0, and what is centuries
+// away is as far as a Duration reaches.
+func In(micros int64) time.Duration {
+	return time.Duration(min(max(micros, 0), math.MaxInt64/1000)) * time.Microsecond
 }

@@ -354,3 +354,12 @@ func TestDelayedItemsWakeNobody(t *testing.T) {
 		require.Equal(t, 60, looks)
 	})
 }
+
+func TestIn(t *testing.T) {
+	for micros, want := range map[int64]time.Duration{
+		math.MinInt64: 0, -1: 0, 0: 0, 1: time.Microsecond, 1e6: time.Second,
+		math.MaxInt64: math.MaxInt64 / 1000 * 1000, 9e18: math.MaxInt64 / 1000 * 1000,
+	} {
+		require.Equal(t, want, wake.In(micros), "%d µs", micros)
+	}
+}
