@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
 
 	redisgo "github.com/redis/go-redis/v9"
@@ -16,7 +17,7 @@ import (
 	earbus "github.com/earshot-go/earshot/bus"
 )
 
-// A redisStation is a server with its log on the disk, written once in a second.
+// A redisStation is a server with its log on the disk.
 type redisStation struct {
 	own     *child // nil: somebody else's
 	address string
@@ -27,7 +28,16 @@ type redisStation struct {
 // redisCommand runs the server, says when it has been started, and ends it when the standard input ends.
 const redisCommand = `redis-server "$@" & server=$!; echo ready; cat >/dev/null; kill -9 $server; wait`
 
-func openRedis() (_ station, err error) {
+func openRedis() (station, error) {
+	s, err := startRedisWith("everysec")
+	if err != nil {
+		return nil, err // not a nil pointer in an interface
+	}
+	return s, nil
+}
+
+// startRedisWith starts a server that has its log written to the disk as often as appendfsync says.
+func startRedisWith(appendfsync string) (_ *redisStation, err error) {
 	s := &redisStation{address: os.Getenv("EARSHOT_REDIS_URL"), prefix: fmt.Sprintf("earshot-bench-%d-", os.Getpid())}
 	if s.address == "" {
 		if _, err := exec.LookPath("redis-server"); err != nil {
@@ -35,7 +45,7 @@ func openRedis() (_ station, err error) {
 		}
 		s.own, err = newChild(func(port, dir string) *exec.Cmd {
 			return exec.Command("sh", "-c", redisCommand, "sh", "--port", port, "--bind", "127.0.0.1", "--dir", dir,
-				"--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--loglevel", "warning")
+				"--save", "", "--appendonly", "yes", "--appendfsync", appendfsync, "--loglevel", "warning")
 		})
 		if err != nil {
 			return nil, err
@@ -72,9 +82,13 @@ func (s *redisStation) bus(stream string) (earbus.Bus, error) {
 }
 
 func (s *redisStation) close() error {
-	keys, err := s.admin.Keys(ctx, s.prefix+"*").Result()
-	if err == nil && len(keys) > 0 {
-		err = s.admin.Del(ctx, keys...).Err()
+	var err error
+	if s.own == nil {
+		var keys []string
+		keys, err = s.admin.Keys(ctx, "*"+s.prefix+"*").Result() // streams, and the keys of stores of queues
+		for some := range slices.Chunk(keys, 1000) {
+			err = errors.Join(err, s.admin.Unlink(ctx, some...).Err())
+		}
 	}
 	err = errors.Join(err, s.admin.Close())
 	if s.own != nil {

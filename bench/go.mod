@@ -8,15 +8,25 @@ require (
 	github.com/cskr/pubsub/v2 v2.0.2
 	github.com/earshot-go/earshot v0.0.0
 	github.com/earshot-go/earshot/backend/couchdb v0.0.0
+	github.com/earshot-go/earshot/backend/mongodb v0.0.0
 	github.com/earshot-go/earshot/backend/nats v0.0.0
+	github.com/earshot-go/earshot/backend/postgres v0.0.0
 	github.com/earshot-go/earshot/backend/redis v0.0.0
 	github.com/earshot-go/earshot/backend/rethinkdb v0.0.0
 	github.com/earshot-go/earshot/backend/sqlite v0.0.0
+	github.com/hibiken/asynq v0.26.0
+	github.com/jackc/pgx/v5 v5.12.0
 	github.com/kelindar/event v1.5.2
 	github.com/libp2p/go-libp2p v0.51.0
+	github.com/mikestefanello/backlite v0.6.0
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	github.com/redis/go-redis/v9 v9.23.0
+	github.com/riverqueue/river v0.31.0
+	github.com/riverqueue/river/riverdriver v0.31.0
+	github.com/riverqueue/river/riverdriver/riverpgxv5 v0.31.0
+	github.com/riverqueue/river/riverdriver/riversqlite v0.31.0
+	go.mongodb.org/mongo-driver/v2 v2.9.3
 	gopkg.in/rethinkdb/rethinkdb-go.v6 v6.2.1
 	tailscale.com v1.102.5
 )
@@ -34,6 +44,9 @@ require (
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/hailocab/go-hostpool v0.0.0-20160125115350-e80d13ce29ed // indirect
 	github.com/ipfs/go-cid v0.6.2 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/klauspost/cpuid/v2 v2.4.0 // indirect
 	github.com/libp2p/go-buffer-pool v0.1.0 // indirect
@@ -64,15 +77,32 @@ require (
 	github.com/prometheus/procfs v0.21.1 // indirect
 	github.com/puzpuzpuz/xsync/v3 v3.5.1 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	github.com/riverqueue/river/rivershared v0.31.0 // indirect
+	github.com/riverqueue/river/rivertype v0.31.0 // indirect
+	github.com/robfig/cron/v3 v3.0.1 // indirect
 	github.com/sirupsen/logrus v1.10.2 // indirect
 	github.com/spaolacci/murmur3 v1.1.0 // indirect
+	github.com/spf13/cast v1.10.0 // indirect
+	github.com/stretchr/testify v1.12.1 // indirect
+	github.com/tidwall/gjson v1.18.0 // indirect
+	github.com/tidwall/match v1.2.0 // indirect
+	github.com/tidwall/pretty v1.2.1 // indirect
+	github.com/tidwall/sjson v1.2.5 // indirect
+	github.com/xdg-go/pbkdf2 v1.0.0 // indirect
+	github.com/xdg-go/scram v1.2.0 // indirect
+	github.com/xdg-go/stringprep v1.0.4 // indirect
+	github.com/youmark/pkcs8 v0.0.0-20240726163527-a2c0da244d78 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
+	go.uber.org/goleak v1.3.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	go4.org/mem v0.0.0-20240501181205-ae6ca9944745 // indirect
 	go4.org/netipx v0.0.0-20231129151722-fdeea329fbba // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/exp v0.0.0-20260718201538-764159d718ef // indirect
 	golang.org/x/net v0.62.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	gopkg.in/cenkalti/backoff.v2 v2.2.1 // indirect
@@ -86,7 +116,9 @@ require (
 replace (
 	github.com/earshot-go/earshot => ..
 	github.com/earshot-go/earshot/backend/couchdb => ../backend/couchdb
+	github.com/earshot-go/earshot/backend/mongodb => ../backend/mongodb
 	github.com/earshot-go/earshot/backend/nats => ../backend/nats
+	github.com/earshot-go/earshot/backend/postgres => ../backend/postgres
 	github.com/earshot-go/earshot/backend/redis => ../backend/redis
 	github.com/earshot-go/earshot/backend/rethinkdb => ../backend/rethinkdb
 	github.com/earshot-go/earshot/backend/sqlite => ../backend/sqlite

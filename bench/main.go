@@ -1,8 +1,9 @@
-// Command bench measures earshot against other in-process event buses, on the
-// same work, in the same run, and says which goals it meets.
+// Command bench measures earshot against other in-process event buses, and against
+// other libraries for durable work, on the same work, in the same run, and says
+// which goals it meets.
 //
-//	go run ./bench            # everything, three to five minutes
-//	go run ./bench -quick     # half a minute, noisier
+//	go run ./bench            # everything, ten minutes
+//	go run ./bench -quick     # two minutes, noisier
 //	go run ./bench -only '^throughput/2x'
 //
 // A quick run is short for a bus that queues a lot: it is kinder to earshot than
@@ -38,11 +39,15 @@ var sections = []section{
 	{"tap", tapped, tapTables},
 	{"emitter", emitters, emitterTables},
 	{"engines", overEngines, engineTables},
+	{"queues", queues, queueTables},
 	{"throughput", throughput, throughputTables},
 }
 
 func main() {
-	quick := flag.Bool("quick", false, "about 30 seconds: fewer rounds, smaller crowds")
+	if isQueueChild() {
+		return
+	}
+	quick := flag.Bool("quick", false, "about two minutes: fewer rounds, smaller crowds")
 	rounds := flag.Int("rounds", 0, "rounds per measurement (default 9, with -quick 3)")
 	only := flag.String("only", "", "measure only paths that match this regexp, like '^idle' or '^throughput/1x8/(kelindar|earshot)'")
 	md := flag.Bool("md", false, "print a Markdown document")
