@@ -46,7 +46,6 @@ const queueAttempts = 25
 type backliteCrew struct {
 	db     *sql.DB
 	client *backlite.Client // adds, and works
-	stop   func()
 	done   func()
 }
 

@@ -35,9 +35,9 @@ type Statter interface {
 type Waker interface {
 	// Wait blocks until Lease may have something for one of the queues, or ctx ends; then it returns its cause.
 	// It misses nothing that became due after the last call of Lease for that queue began, on this Store value. It
-	// may return too early. What is enqueued through this Store value, or becomes due, it tells within 10 ms; what other
-	// processes do within a second, most stores sooner. While nothing happens, all waiters together cost the engine
-	// at most one query a second.
+	// may return too early. What is enqueued through this Store value, or becomes due, it tells at once: stores aim at
+	// 10 ms. What other processes do it tells within a second, most stores sooner. While nothing happens stores aim at
+	// one query a second, at most, for all waiters together. Package storetest says how closely it holds them to that.
 	Wait(ctx context.Context, queues []string) error
 }
 

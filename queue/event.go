@@ -102,14 +102,14 @@ func (ev *Event) item(maxBytes int) (it Item, err error) {
 		it.Queue = ev.Queue
 	}
 	if it.Payload, err = encode(ev.Payload); err != nil {
-		return it, it.wrap(fmt.Errorf("Payload: %w: %w", ErrInvalid, err))
+		return it, it.wrap(fmt.Errorf("its Payload: %w: %w", ErrInvalid, err))
 	}
 	if err := it.setWhen(ev.When); err != nil {
-		return it, it.wrap(fmt.Errorf("When: %w: %w", ErrInvalid, err))
+		return it, it.wrap(fmt.Errorf("its When: %w: %w", ErrInvalid, err))
 	}
 	if ev.Once != (Once{}) {
 		if err := it.setOnce(ev); err != nil {
-			return it, it.wrap(fmt.Errorf("Once: %w: %w", ErrInvalid, err))
+			return it, it.wrap(fmt.Errorf("its Once: %w: %w", ErrInvalid, err))
 		}
 	}
 	return it, it.Validate(maxBytes)

@@ -101,7 +101,7 @@ func (it *Item) Validate(maxBytes int) error {
 		return it.wrap(fmt.Errorf("%w: the payload has %d bytes, the limit of this store is %d: store it elsewhere and send where it is", ErrTooLarge, len(it.Payload), maxBytes))
 	}
 	if err := CheckTime(it.Due); err != nil {
-		return it.wrap(fmt.Errorf("Due: %w", err))
+		return it.wrap(fmt.Errorf("its Due: %w", err))
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func newJob(w *worker, l Leased, after time.Time) *job {
 	j := &job{w: w, leased: l, began: time.Now(), until: after.Add(w.work.TTL)}
 	j.ctx, j.cancel = context.WithCancelCause(w.q.ctx)
 	j.alarm = time.AfterFunc(time.Until(j.until), func() {
-		if _, until := j.state(); !time.Now().Before(until) { // else it has just been extended
+		if until, _ := j.state(); !time.Now().Before(until) { // else it has just been extended
 			w.lose(j, fmt.Errorf("%w: it was not extended in time", ErrLeaseLost))
 		}
 	})
@@ -75,7 +75,7 @@ func (j *job) finish(err, cause error) {
 	j.w.mu.Unlock()
 	doubtful := false // a call may have had its effect, and its answer was lost
 	for trouble := 1; ; trouble++ {
-		why, until := j.state()
+		until, why := j.state()
 		if errors.Is(why, errGivenBack) || why != nil && err != nil {
 			return // somebody else has the item, or will
 		}
@@ -118,10 +118,10 @@ func (j *job) lastWord() word {
 	return word{j.leased, j.leased.Release(0), nil, 0}
 }
 
-func (j *job) state() (abandoned error, until time.Time) {
+func (j *job) state() (until time.Time, abandoned error) {
 	j.w.mu.Lock()
 	defer j.w.mu.Unlock()
-	return j.abandoned, j.until
+	return j.until, j.abandoned
 }
 
 // abandon ends a job before its handler has returned, and reports whether nobody did so before.

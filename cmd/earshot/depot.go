@@ -44,7 +44,8 @@ func (a *app) depot(command string) (*depot, error) {
 	d.shown = bus.Redact(d.address)
 	var err error
 	if d.store, err = queue.Open(d.address); err != nil {
-		return nil, fail(exitUsage, "", "%s", d.words(err))
+		what, _, _ := strings.Cut(d.words(err), "; an engine is known") // which is for programmers
+		return nil, fail(exitUsage, "", "%s", what)
 	}
 	if err := d.missing(); err != nil {
 		d.close()
