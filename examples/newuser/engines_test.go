@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"crypto/rand"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,6 +18,7 @@ import (
 
 	"github.com/earshot-go/earshot/bus/bustest"
 	"github.com/earshot-go/earshot/internal/need"
+	"github.com/earshot-go/earshot/internal/redisserver"
 )
 
 // An engine is one new, empty stream on a real server, for one test.
@@ -99,38 +98,8 @@ func onNATS(t testing.TB) *engine {
 func onRedis(t testing.TB) *engine { return redisWith(t, "--appendonly", "yes") }
 
 func redisWith(t testing.TB, args ...string) *engine {
-	path := need.Program(t, "redis-server")
-	host := freeAddress(t)
-	_, port, _ := net.SplitHostPort(host)
-	cmd := exec.Command(path, append([]string{"--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", ""}, args...)...)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	drained := make(chan struct{})
-	ready := make(chan struct{})
-	go func() {
-		defer close(drained)
-		lines := bufio.NewScanner(out)
-		for waits := true; lines.Scan(); {
-			if waits && strings.Contains(lines.Text(), "Ready to accept connections") {
-				waits = false
-				close(ready)
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-drained
-		cmd.Wait()
-	})
-	select {
-	case <-ready:
-	case <-drained:
-		t.Fatal("redis-server has ended")
-	case <-time.After(20 * time.Second):
-		t.Fatal("redis-server does not answer")
-	}
-	return &engine{url: &url.URL{Scheme: "redis", Host: host, Path: "/0"}}
+	s := redisserver.ForTest(t, args...)
+	return &engine{url: &url.URL{Scheme: "redis", Host: s.Addr(), Path: "/0"}}
 }
 
 func freeAddress(t testing.TB) string {

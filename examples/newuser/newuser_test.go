@@ -19,6 +19,7 @@ import (
 	"github.com/earshot-go/earshot/bus"
 	"github.com/earshot-go/earshot/bus/membus"
 	"github.com/earshot-go/earshot/emitter"
+	"github.com/earshot-go/earshot/internal/program"
 )
 
 // flags are those of a process on an engine.
@@ -33,7 +34,7 @@ func (e *engine) ordered() bool { return e.name != "couchdb" && e.name != "rethi
 // sent waits until the engine has accepted n events of a server, as its page says.
 func (s site) sent(t *testing.T, n int) {
 	t.Helper()
-	until(t, "the engine has accepted what was emitted", func() bool {
+	program.Until(t, "the engine has accepted what was emitted", func() bool {
 		e := s.engine(t)
 		return e["published"] == float64(n) && e["buffered"] == float64(0)
 	})
@@ -42,7 +43,7 @@ func (s site) sent(t *testing.T, n int) {
 // engine is the row of the server's panel.
 func (s site) engine(t *testing.T) map[string]any {
 	t.Helper()
-	status, body := s.do(t, http.MethodGet, "/debug/earshot/emitters.json")
+	status, body := s.Do(t, http.MethodGet, "/debug/earshot/emitters.json")
 	require.Equal(t, http.StatusOK, status, body)
 	var page struct{ Engines []map[string]any }
 	require.NoError(t, json.Unmarshal([]byte(body), &page), body)
@@ -52,19 +53,19 @@ func (s site) engine(t *testing.T) map[string]any {
 
 func TestOneProcess(t *testing.T) {
 	mail := newMailbox(t)
-	p := start(t, "-listen", "127.0.0.1:0", "-mail", string(mail))
-	mail.has(t, true, p.site(t).create(t, "ann", 20)...)
-	require.Zero(t, p.stop(t))
+	p := program.Start(t, "-listen", "127.0.0.1:0", "-mail", string(mail))
+	mail.has(t, true, visit(t, p).create(t, "ann", 20)...)
+	require.Zero(t, p.Stop(t))
 }
 
 // Both roles in one process over an engine: its own events come back to it, once.
 func TestOneProcessOverEngine(t *testing.T) {
 	onEvery(t, func(t *testing.T, on *engine) {
 		mail := newMailbox(t)
-		p := start(t, on.flags("both", "-mail", string(mail))...)
-		p.saying(t, `mailing new users`)
-		mail.has(t, on.ordered(), p.site(t).create(t, "ann", 20)...)
-		require.Zero(t, p.stop(t))
+		p := program.Start(t, on.flags("both", "-mail", string(mail))...)
+		p.Saying(t, `mailing new users`)
+		mail.has(t, on.ordered(), visit(t, p).create(t, "ann", 20)...)
+		require.Zero(t, p.Stop(t))
 		require.Len(t, mail.users(t), 20, "and none at the end")
 	})
 }
@@ -72,25 +73,25 @@ func TestOneProcessOverEngine(t *testing.T) {
 func TestTwoProcesses(t *testing.T) {
 	onEvery(t, func(t *testing.T, on *engine) {
 		mail := newMailbox(t)
-		server := start(t, on.flags("server")...)
-		m := start(t, on.flags("mailer", "-mail", string(mail))...)
-		m.saying(t, `mailing new users`)
-		site := server.site(t)
+		server := program.Start(t, on.flags("server")...)
+		m := program.Start(t, on.flags("mailer", "-mail", string(mail))...)
+		m.Saying(t, `mailing new users`)
+		site := visit(t, server)
 		all := site.create(t, "ann", 20)
 		mail.has(t, on.ordered(), all...)
 
 		// A mailer that is killed, and users who come while there is none.
-		m.kill()
+		m.Kill()
 		site.create(t, "bob", 20)
 		site.sent(t, 40)
 
 		// The next one hears what comes from then on, and nothing twice.
-		m = start(t, on.flags("mailer", "-mail", string(mail))...)
-		m.saying(t, `mailing new users`)
+		m = program.Start(t, on.flags("mailer", "-mail", string(mail))...)
+		m.Saying(t, `mailing new users`)
 		all = append(all, site.create(t, "cay", 20)...)
 		mail.has(t, on.ordered(), all...)
-		require.Zero(t, m.stop(t))
-		require.Zero(t, server.stop(t))
+		require.Zero(t, m.Stop(t))
+		require.Zero(t, server.Stop(t))
 		require.Len(t, mail.users(t), 40, "and none at the end")
 	})
 }
@@ -99,13 +100,13 @@ func TestTwoProcesses(t *testing.T) {
 func TestResume(t *testing.T) {
 	onEvery(t, func(t *testing.T, on *engine) {
 		mail, bookmark := newMailbox(t), filepath.Join(t.TempDir(), "bookmark")
-		mailer := func() *program {
-			p := start(t, on.flags("mailer", "-mail", string(mail), "-resume", bookmark)...)
-			p.saying(t, `mailing new users`)
+		mailer := func() *program.Program {
+			p := program.Start(t, on.flags("mailer", "-mail", string(mail), "-resume", bookmark)...)
+			p.Saying(t, `mailing new users`)
 			return p
 		}
-		server := start(t, on.flags("server")...)
-		site := server.site(t)
+		server := program.Start(t, on.flags("server")...)
+		site := visit(t, server)
 		want := map[string]bool{}
 		create := func(prefix string) {
 			for _, name := range site.create(t, prefix, 20) {
@@ -123,22 +124,22 @@ func TestResume(t *testing.T) {
 		create("ann") // before there is any mailer
 		site.sent(t, 20)
 		m := mailer()
-		until(t, "those who were before the mailer", everyone)
-		require.Zero(t, m.stop(t)) // after the bookmark has been moved
+		program.Until(t, "those who were before the mailer", everyone)
+		require.Zero(t, m.Stop(t)) // after the bookmark has been moved
 		before := len(mail.users(t))
 
 		create("bob")
 		site.sent(t, 40)
 		m = mailer()
-		until(t, "those who came after one that was stopped", everyone)
-		m.kill()
+		program.Until(t, "those who came after one that was stopped", everyone)
+		m.Kill()
 
 		create("cay")
 		site.sent(t, 60)
 		m = mailer()
-		until(t, "those who came after one that was killed", everyone)
-		require.Zero(t, m.stop(t))
-		require.Zero(t, server.stop(t))
+		program.Until(t, "those who came after one that was killed", everyone)
+		require.Zero(t, m.Stop(t))
+		require.Zero(t, server.Stop(t))
 
 		mails := len(mail.users(t))
 		t.Logf("60 users, %d mails, %d of them before the first stop", mails, before)
@@ -153,26 +154,26 @@ func TestEngineComesLater(t *testing.T) {
 	onEvery(t, func(t *testing.T, on *engine) {
 		on.leave(t)
 		mail := newMailbox(t)
-		server := start(t, on.flags("server")...)
-		m := start(t, on.flags("mailer", "-mail", string(mail))...)
+		server := program.Start(t, on.flags("server")...)
+		m := program.Start(t, on.flags("mailer", "-mail", string(mail))...)
 		// Said by report, or by the emitter's logger if that was faster than report.
-		server.saying(t, `error.*no connection to the engine`)
-		m.saying(t, `error.*no connection to the engine`)
-		site := server.site(t)
+		server.Saying(t, `error.*no connection to the engine`)
+		m.Saying(t, `error.*no connection to the engine`)
+		site := visit(t, server)
 		first := site.create(t, "ann", 20)
 		row := site.engine(t)
 		require.Equal(t, false, row["up"], row)
 		require.Equal(t, float64(20), row["buffered"], row)
 
 		// The mailer is the first to find the engine, or broadcasts to nobody come too early for it.
-		require.NoError(t, server.cmd.Process.Signal(syscall.SIGSTOP))
+		server.Signal(t, syscall.SIGSTOP)
 		on.comeBack(t)
-		m.saying(t, `mailing new users`)
-		require.NoError(t, server.cmd.Process.Signal(syscall.SIGCONT))
-		server.saying(t, `newuser: connect$`)
+		m.Saying(t, `mailing new users`)
+		server.Signal(t, syscall.SIGCONT)
+		server.Saying(t, `newuser: connect$`)
 		mail.has(t, on.ordered(), append(first, site.create(t, "bob", 20)...)...)
-		require.Zero(t, m.stop(t))
-		require.Zero(t, server.stop(t))
+		require.Zero(t, m.Stop(t))
+		require.Zero(t, server.Stop(t))
 	})
 }
 
@@ -183,31 +184,31 @@ func TestEngineGoesAndComesBack(t *testing.T) {
 			return // a file has no wire that can be cut
 		}
 		mail := newMailbox(t)
-		server := start(t, on.flags("server")...)
-		m := start(t, on.flags("mailer", "-mail", string(mail))...)
-		m.saying(t, `mailing new users`)
-		server.saying(t, `newuser: connect$`)
-		site := server.site(t)
+		server := program.Start(t, on.flags("server")...)
+		m := program.Start(t, on.flags("mailer", "-mail", string(mail))...)
+		m.Saying(t, `mailing new users`)
+		server.Saying(t, `newuser: connect$`)
+		site := visit(t, server)
 		all := site.create(t, "ann", 20)
 		on.leave(t)
 		all = append(all, site.create(t, "bob", 20)...)
-		server.saying(t, `disconnect: .*no connection to the engine`)
+		server.Saying(t, `disconnect: .*no connection to the engine`)
 		on.comeBack(t)
-		server.saying(t, `reconnect after `)
+		server.Saying(t, `reconnect after `)
 		all = append(all, site.create(t, "cay", 20)...)
 		mail.has(t, on.ordered(), all...)
-		require.Zero(t, m.stop(t))
-		require.Zero(t, server.stop(t))
+		require.Zero(t, m.Stop(t))
+		require.Zero(t, server.Stop(t))
 		require.Len(t, mail.users(t), 60, "and none at the end")
 	})
 }
 
 // A server that is stopped while the engine is away says what it could not send.
 func TestStopWithoutEngine(t *testing.T) {
-	p := start(t, "-role", "server", "-listen", "127.0.0.1:0", "-grace", "100ms", "-bus", "redis://"+freeAddress(t))
-	p.site(t).create(t, "ann", 3)
-	require.Equal(t, 1, p.stop(t))
-	p.saying(t, `^newuser: emitter: closed with 3 events not sent, the oldest "new-user": .*deadline exceeded.*no connection to the engine`)
+	p := program.Start(t, "-role", "server", "-listen", "127.0.0.1:0", "-grace", "100ms", "-bus", "redis://"+freeAddress(t))
+	visit(t, p).create(t, "ann", 3)
+	require.Equal(t, 1, p.Stop(t))
+	p.Saying(t, `^newuser: emitter: closed with 3 events not sent, the oldest "new-user": .*deadline exceeded.*no connection to the engine`)
 }
 
 // What is left when a server is stopped is sent if the engine comes back in time.
@@ -215,12 +216,12 @@ func TestStopBeforeEngineComesBack(t *testing.T) {
 	on := onNATS(t)
 	on.overWire(t)
 	on.leave(t)
-	p := start(t, on.flags("server", "-grace", bound.String())...)
-	p.site(t).create(t, "ann", 3)
-	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
-	p.saying(t, `stopping`)
+	p := program.Start(t, on.flags("server", "-grace", program.Bound.String())...)
+	visit(t, p).create(t, "ann", 3)
+	p.Signal(t, syscall.SIGTERM)
+	p.Saying(t, `stopping`)
 	on.comeBack(t)
-	require.Zero(t, p.status(t))
+	require.Zero(t, p.Status(t))
 	e := open(t, on.url.String(), emitter.Options{})
 	n := 0
 	for _, err := range e.Timeline(within(t), bus.Start) {
@@ -257,7 +258,7 @@ func TestFullBuffer(t *testing.T) {
 }
 
 func TestBadRequests(t *testing.T) {
-	site := start(t, "-listen", "127.0.0.1:0").site(t)
+	site := visit(t, program.Start(t, "-listen", "127.0.0.1:0"))
 	for _, c := range []struct {
 		method, path string
 		want         int
@@ -277,8 +278,8 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/users/bob", http.StatusNotFound, ""},
 		{"GET", "/", http.StatusNotFound, ""},
 	} {
-		site.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		status, body := site.do(t, c.method, c.path)
+		site.Client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		status, body := site.Do(t, c.method, c.path)
 		require.Equal(t, c.want, status, "%s %s: %s", c.method, c.path, body)
 		require.Contains(t, body, c.says, "%s %s", c.method, c.path)
 	}
@@ -286,8 +287,8 @@ func TestBadRequests(t *testing.T) {
 
 // Mistakes in the flags are one line and status 2; what goes wrong later is one line and status 1.
 func TestMistakes(t *testing.T) {
-	taken := start(t, "-listen", "127.0.0.1:0")
-	address := strings.TrimPrefix(taken.site(t).url, "http://")
+	taken := program.Start(t, "-listen", "127.0.0.1:0")
+	address := strings.TrimPrefix(visit(t, taken).URL, "http://")
 	dir := t.TempDir()
 	for _, c := range []struct {
 		args string
@@ -309,9 +310,9 @@ func TestMistakes(t *testing.T) {
 		{"-mail " + dir, 1, "-mail: open " + dir + ": is a directory"},
 		{"-bus sqlite:" + dir + "/x.db -resume " + dir, 1, "-resume: read " + dir + ": is a directory"},
 	} {
-		p := start(t, strings.Fields(c.args)...)
-		require.Equal(t, c.want, p.status(t), "%s: %s", c.args, p.said())
-		said := p.said()
+		p := program.Start(t, strings.Fields(c.args)...)
+		require.Equal(t, c.want, p.Status(t), "%s: %s", c.args, p.Said())
+		said := p.Said()
 		last := said[len(said)-1]
 		require.Contains(t, last, c.says, c.args)
 		require.True(t, strings.HasPrefix(last, "newuser: "), last)
@@ -320,38 +321,36 @@ func TestMistakes(t *testing.T) {
 			require.Len(t, said, 1, c.args)
 		}
 	}
-	p := start(t, "-help")
-	require.Zero(t, p.status(t))
-	require.Contains(t, strings.Join(p.said(), "\n"), "-resume file")
+	p := program.Start(t, "-help")
+	require.Zero(t, p.Status(t))
+	require.Contains(t, strings.Join(p.Said(), "\n"), "-resume file")
 }
 
 // The page of a mailer is at an address of its own.
 func TestDebugPage(t *testing.T) {
 	on := onSQLite(t)
-	m := start(t, on.flags("mailer", "-debug", "127.0.0.1:0")...)
-	url := m.saying(t, `(http://[^/]+)/debug/earshot/ to look at`)[1]
-	m.saying(t, `mailing new users`)
-	client := &http.Client{Timeout: bound, Transport: &http.Transport{}}
-	t.Cleanup(client.CloseIdleConnections)
-	page := site{url, client}
-	until(t, "an engine that answers", func() bool { return page.engine(t)["up"] == true })
-	status, body := page.do(t, http.MethodGet, "/debug/earshot/emitters")
+	m := program.Start(t, on.flags("mailer", "-debug", "127.0.0.1:0")...)
+	url := m.Saying(t, `(http://[^/]+)/debug/earshot/ to look at`)[1]
+	m.Saying(t, `mailing new users`)
+	page := site{program.NewSite(t, url)}
+	program.Until(t, "an engine that answers", func() bool { return page.engine(t)["up"] == true })
+	status, body := page.Do(t, http.MethodGet, "/debug/earshot/emitters")
 	require.Equal(t, http.StatusOK, status)
 	require.Contains(t, body, "mailer.go:", "the line where the mailer listens")
 	_, err := os.Stat(filepath.Join(on.dir, "events.db"))
 	require.NoError(t, err)
-	require.Zero(t, m.stop(t))
+	require.Zero(t, m.Stop(t))
 }
 
 // A browser that looks at the stream of events does not keep the program from ending.
 func TestStopWithViewer(t *testing.T) {
-	p := start(t, "-listen", "127.0.0.1:0", "-grace", bound.String())
-	site := p.site(t)
-	resp, err := site.client.Get(site.url + "/debug/earshot/events?filter=chan:newuser")
+	p := program.Start(t, "-listen", "127.0.0.1:0", "-grace", program.Bound.String())
+	site := visit(t, p)
+	resp, err := site.Client.Get(site.URL + "/debug/earshot/events?filter=chan:newuser")
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	began := time.Now()
-	require.Zero(t, p.stop(t))
-	require.Less(t, time.Since(began), bound/2)
+	require.Zero(t, p.Stop(t))
+	require.Less(t, time.Since(began), program.Bound/2)
 }

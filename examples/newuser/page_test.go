@@ -20,6 +20,7 @@ import (
 	"github.com/earshot-go/earshot/backend/sqlite"
 	"github.com/earshot-go/earshot/bus"
 	"github.com/earshot-go/earshot/emitter"
+	"github.com/earshot-go/earshot/internal/program"
 )
 
 // What docs/seeds.md and docs/scaling.md show is here, to be compiled and run, and TestPages sees to it that it is the
@@ -177,7 +178,7 @@ func TestSpillOnPage(t *testing.T) {
 		for i := range n {
 			require.NoError(t, e.Emit(t.Context(), "beep", i))
 		}
-		until(t, "there is something in the spill", func() bool { return n == 0 || spill.Len() > 0 })
+		program.Until(t, "there is something in the spill", func() bool { return n == 0 || spill.Len() > 0 })
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		if n > 0 {

@@ -16,6 +16,7 @@ import (
 	"github.com/earshot-go/earshot"
 	"github.com/earshot-go/earshot/bus"
 	"github.com/earshot-go/earshot/emitter"
+	"github.com/earshot-go/earshot/internal/program"
 )
 
 // TestSeeds goes through docs/seeds.md on every engine, in its order. TestSeedsInMemory does what is possible without
@@ -42,7 +43,7 @@ func (h *heard) all() []string {
 // is waits until as many have been heard, and requires that it is these.
 func (h *heard) is(t *testing.T, ordered bool, want ...string) {
 	t.Helper()
-	until(t, strings.Join(want, " "), func() bool { return len(h.all()) >= len(want) })
+	program.Until(t, strings.Join(want, " "), func() bool { return len(h.all()) >= len(want) })
 	if ordered {
 		require.Equal(t, want, h.all())
 	} else {
@@ -81,7 +82,7 @@ func open(t *testing.T, url string, opts emitter.Options) *emitter.Emitter {
 	e, err := emitter.Open(url, &opts)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), bound)
+		ctx, cancel := context.WithTimeout(context.Background(), program.Bound)
 		defer cancel()
 		if err := e.Close(ctx); err != nil && !t.Failed() {
 			t.Errorf("close: %v", err)
@@ -91,7 +92,7 @@ func open(t *testing.T, url string, opts emitter.Options) *emitter.Emitter {
 }
 
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), bound)
+	ctx, cancel := context.WithTimeout(t.Context(), program.Bound)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -191,7 +192,7 @@ func TestSeeds(t *testing.T) {
 		// emitter-rethinkdb: connect, disconnect, reconnect, and nothing of the down time is missing.
 		if on.wire != nil {
 			on.leave(t)
-			until(t, "disconnect", func() bool { return len(life.all()) >= 2 && !mailer.Stats().Bus.Up })
+			program.Until(t, "disconnect", func() bool { return len(life.all()) >= 2 && !mailer.Stats().Bus.Up })
 			require.NoError(t, server.Emit(ctx, "new-user", "cay"))
 			on.comeBack(t)
 			mailed.is(t, ordered, "ann", "bob", "cay")
@@ -211,7 +212,7 @@ func TestSeeds(t *testing.T) {
 		require.NoError(t, server.EmitWait(ctx, "new-user", "dan"))
 		var late heard
 		late.on(t, open(t, url, emitter.Options{From: bus.After(token)}), "new-user")
-		until(t, "dan", func() bool { return slices.Contains(late.all(), "dan") })
+		program.Until(t, "dan", func() bool { return slices.Contains(late.all(), "dan") })
 		if ordered {
 			require.Equal(t, []string{"dan"}, late.all())
 		}
@@ -221,7 +222,7 @@ func TestSeeds(t *testing.T) {
 		for ev, err := range server.Timeline(ctx, bus.Start) {
 			require.NoError(t, err)
 			require.Equal(t, "new-user", ev.Name)
-			require.WithinDuration(t, time.Now(), ev.Received.Event.Time, bound)
+			require.WithinDuration(t, time.Now(), ev.Received.Event.Time, program.Bound)
 			names = append(names, string(ev.Data.(json.RawMessage)))
 		}
 		require.ElementsMatch(t, []string{`"ann"`, `"bob"`, `"cay"`, `"dan"`}, names)
@@ -231,18 +232,18 @@ func TestSeeds(t *testing.T) {
 			on.leave(t)
 			var drops heard
 			drops.own(t, server, emitter.Drop)
-			until(t, "disconnect", func() bool { return !server.Stats().Bus.Up })
+			program.Until(t, "disconnect", func() bool { return !server.Stats().Bus.Up })
 			for range 3 {
 				require.NoError(t, server.Emit(ctx, "new-user", "eve"))
 			}
 			gone := 0
-			until(t, "all are discarded", func() bool { gone += server.Discard(); return gone == 3 })
+			program.Until(t, "all are discarded", func() bool { gone += server.Discard(); return gone == 3 })
 			require.Zero(t, server.Stats().Bus.Buffered)
-			until(t, "drop", func() bool { return len(drops.all()) > 0 })
+			program.Until(t, "drop", func() bool { return len(drops.all()) > 0 })
 			on.comeBack(t)
 		}
 		require.NoError(t, server.EmitWait(ctx, "new-user", "fay"))
-		until(t, "fay", func() bool { return slices.Contains(mailed.all(), "fay") })
+		program.Until(t, "fay", func() bool { return slices.Contains(mailed.all(), "fay") })
 		require.NotContains(t, mailed.all(), "eve")
 		require.Len(t, mailed.all(), 5, "each is heard once: %v", mailed.all())
 	})
@@ -261,7 +262,7 @@ func TestSeedsNotPersisted(t *testing.T) {
 	}
 	// What it wrote is gone: somebody who reads the table finds nothing.
 	on.url.RawQuery = ""
-	until(t, "the table is empty", func() bool {
+	program.Until(t, "the table is empty", func() bool {
 		n := 0
 		for _, err := range open(t, on.url.String(), emitter.Options{}).Timeline(ctx, bus.Start) {
 			require.NoError(t, err)

@@ -55,7 +55,7 @@ func main() {
 		log.Printf("%v (-help lists the flags)", err)
 		os.Exit(2)
 	case err != nil:
-		log.Print(strings.ReplaceAll(err.Error(), "\n", "; "))
+		log.Print(strings.NewReplacer("\n\t", " ", "\n", "; ").Replace(err.Error())) // one line
 		os.Exit(1)
 	}
 }
@@ -98,14 +98,32 @@ func run(ctx context.Context, cfg config, stdout io.Writer, log *log.Logger) (er
 	if err != nil {
 		return usageError{fmt.Errorf("-store: %w", err)}
 	}
+	mails, closeMails, err := openMails(cfg.mail, stdout)
+	if err != nil {
+		return errors.Join(fmt.Errorf("-mail: %w", err), store.Close(ctx))
+	}
+	defer closeMails() // after the last handler
 	q := queue.New(store, &queue.Options{Work: queue.Work{TTL: cfg.ttl}})
 	defer func() { err = errors.Join(err, shut(q, store, cfg.grace)) }()
 
-	mails, closeMails, err := openMails(cfg.mail, stdout)
-	if err != nil {
-		return fmt.Errorf("-mail: %w", err)
+	numbers := &numbers{}
+	if err := begin(ctx, cfg, q, mails, numbers); err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to end before it has begun
+		}
+		return err
 	}
-	defer closeMails()
+	if cfg.role == "team" {
+		log.Print("at work; Ctrl-C ends it")
+		<-ctx.Done()
+		return nil
+	}
+	page := tap.Handler(nil, &tap.Options{Panels: []panel.Panel{queue.Panel(q)}})
+	return serve(ctx, cfg.listen, cfg.grace, (&server{q, numbers, page}).handler(), func() { page.Close() }, log)
+}
+
+// begin has this process work on the queues of its role.
+func begin(ctx context.Context, cfg config, q *queue.Queue, mails *mails, numbers *numbers) error {
 	if err := bindTeam(ctx, q); err != nil {
 		return err
 	}
@@ -114,17 +132,10 @@ func run(ctx context.Context, cfg config, stdout io.Writer, log *log.Logger) (er
 			return err
 		}
 	}
-	if cfg.role == "team" {
-		log.Print("at work; Ctrl-C ends it")
-		<-ctx.Done()
-		return nil
+	if cfg.role != "team" {
+		return numbers.start(ctx, q)
 	}
-	numbers := &numbers{}
-	if err := numbers.start(ctx, q); err != nil {
-		return err
-	}
-	page := tap.Handler(nil, &tap.Options{Panels: []panel.Panel{queue.Panel(q)}})
-	return serve(ctx, cfg.listen, cfg.grace, (&server{q, numbers, page}).handler(), func() { page.Close() }, log)
+	return nil
 }
 
 // shut ends the work: what has begun is finished, or given back.
@@ -132,5 +143,7 @@ func shut(q *queue.Queue, store queue.Store, grace time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	err := q.Close(ctx)
-	return errors.Join(err, store.Close(context.WithoutCancel(ctx)))
+	closing, stop := context.WithTimeout(context.Background(), grace)
+	defer stop()
+	return errors.Join(err, store.Close(closing))
 }

@@ -58,12 +58,10 @@ type numbers struct {
 }
 
 func (n *numbers) start(ctx context.Context, q *queue.Queue) error {
+	n.by = map[string]int{}
 	return q.Subscribe(ctx, "metrics", queue.Regexp(`^ourapp\.`), func(_ context.Context, l queue.Leased) error {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		if n.by == nil {
-			n.by = map[string]int{}
-		}
 		n.by[l.Name]++
 		return nil
 	})

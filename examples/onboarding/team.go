@@ -52,7 +52,7 @@ func (t *team) start(ctx context.Context) error {
 }
 
 // onUserAdded may be called twice for a user, if this process dies after the mail and before it returns: the mail has the
-// same ID then. FollowUp stores the same events once.
+// same ID then, and FollowUp stores nothing again that still waits.
 func (t *team) onUserAdded(ctx context.Context, l queue.Leased) error {
 	var u user
 	if err := l.Decode(&u); err != nil {

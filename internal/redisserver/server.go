@@ -26,7 +26,7 @@ type Server struct {
 	input io.Closer // the server ends when this is closed, so also when this process dies
 }
 
-// A shell waits for the end of its input, and kills the server then. Only the server has the output, which ends with it.
+// A shell waits for the end of its input, and kills the server then. The output is the server's alone, and ends with it.
 const watch = `redis-server "$@" 2>&1 & server=$!; exec >/dev/null; cat; kill -9 $server; wait`
 
 // ForTest starts a server without data, with arguments of redis-server besides, and stops it at the end of the test.
