@@ -69,37 +69,72 @@ func middle(ds []time.Duration) time.Duration {
 	return ds[len(ds)/2]
 }
 
-// What is enqueued on the same store is told at once: 10 ms say the rules, and the test leaves room for a busy machine.
+// A lateness is how late workers that wait had their items, of several sorts.
+type lateness map[string][]time.Duration
+
+func (l lateness) add(sort string, d time.Duration) { l[sort] = append(l[sort], d) }
+
+// prompt reports whether each sort was in time at least once: the machine may be busy.
+func (l lateness) prompt(limit time.Duration) bool {
+	for _, ds := range l {
+		if slices.Min(ds) > limit {
+			return false
+		}
+	}
+	return true
+}
+
+// inTime does something until it was in time, three times at least. 10 ms is what stores aim at; a machine that does
+// other things as well, or an engine that is slow, needs some more.
+func (c *client) inTime(round func(late lateness)) {
+	c.t.Helper()
+	limit := 50*time.Millisecond + 2*c.cost()
+	late := lateness{}
+	for n := range 12 {
+		round(late)
+		if n >= 2 && late.prompt(limit) {
+			c.t.Logf("late were %v", late)
+			return
+		}
+	}
+	c.t.Fatalf("workers that wait had items late by %v, each time more than %v: they have to be told at once", late, limit)
+}
+
+// cost is how long it takes at best to enqueue an item and lease it.
+func (c *client) cost() time.Duration {
+	c.t.Helper()
+	m := newMaker("cost")
+	best := patience
+	for range 3 {
+		begun := time.Now()
+		c.add(m.make())
+		ls := c.leaseAll(m.queue)
+		best = min(best, time.Since(begun))
+		c.ackAll(ls)
+	}
+	return best
+}
+
+// What is enqueued on the same store, or given back to it, is told at once.
 func leaseWakesOnEnqueue(t testing.TB, open func(t testing.TB) Engine) {
 	c := open(t).client(t)
 	m := newMaker("wake")
-	var took []time.Duration
-	for i := range 9 {
+	c.inTime(func(late lateness) {
 		w := c.waiting(m.queue+"x", m.queue)
 		begun := time.Now()
 		c.add(m.make())
 		l, at := w.had("an item that was enqueued")
-		took = append(took, at.Sub(begun))
-		switch i % 3 { // others are told as well
-		case 0:
+		late.add("enqueued", at.Sub(begun))
+		for name, s := range map[string]queue.Settlement{"released": l.Release(0), "failed": l.Fail(0, "on purpose")} {
 			w = c.waiting(m.queue)
 			begun = time.Now()
-			c.settle(l.Release(0))
-			l, at = w.had("an item that was released")
-			took = append(took, at.Sub(begun))
-		case 1:
-			w = c.waiting(m.queue)
-			begun = time.Now()
-			c.settle(l.Fail(0, "on purpose"))
-			l, at = w.had("an item that has failed")
-			took = append(took, at.Sub(begun))
+			s.Receipt = l.Receipt
+			c.settle(s)
+			l, at = w.had("an item that was " + name)
+			late.add(name, at.Sub(begun))
 		}
 		c.settle(l.Ack())
-	}
-	t.Logf("from Enqueue to Lease, both included: %v", took)
-	if m := middle(took); m > 150*time.Millisecond {
-		t.Fatalf("a worker that waits has an item %v after it was enqueued, mostly; it has to be told within 10 ms", m)
-	}
+	})
 }
 
 // What another process enqueues is told within a second.
@@ -202,18 +237,17 @@ func waitersAreMany(t testing.TB, open func(t testing.TB) Engine) {
 func wakesWhenDue(t testing.TB, open func(t testing.TB) Engine) {
 	c := open(t).client(t)
 	m := newMaker("due")
-	late := map[string][]time.Duration{}
-	check := func(why string, begun time.Time, d time.Duration, at time.Time) {
-		t.Helper()
-		late[why] = append(late[why], at.Sub(begun)-d)
-		if early := d - at.Sub(begun); early > 20*time.Millisecond {
-			t.Fatalf("%s: an item that is due after %v was had %v too early", why, d, early)
+	c.inTime(func(late lateness) {
+		check := func(why string, begun time.Time, d time.Duration, at time.Time) {
+			t.Helper()
+			late.add(why, at.Sub(begun)-d)
+			if early := d - at.Sub(begun); early > 20*time.Millisecond {
+				t.Fatalf("%s: an item that is due after %v was had %v too early", why, d, early)
+			}
 		}
-	}
-	for range 3 {
 		begun := time.Now()
 		c.add(m.make(delay(100 * time.Millisecond)))
-		l, at := c.waiting(m.queue).had("an item that was there before the worker")
+		l, at := waitingAnyway(c, m.queue).had("an item that was there before the worker") // it may be due by now
 		check("an item that was there before the worker", begun, 100*time.Millisecond, at)
 
 		w := c.waiting(m.queue)
@@ -236,19 +270,7 @@ func wakesWhenDue(t testing.TB, open func(t testing.TB) Engine) {
 		l, at = w.had("an item that was released for some time")
 		check("an item that was released for some time", begun, 70*time.Millisecond, at)
 		c.settle(l.Ack())
-	}
-	for why, ds := range late {
-		c.soon(why, ds)
-	}
-}
-
-// soon fails the test if a worker was late each time. 10 ms say the rules; the machine may be busy.
-func (c *client) soon(why string, late []time.Duration) {
-	c.t.Helper()
-	c.t.Logf("%s was had late by %v", why, late)
-	if best := slices.Min(late); best > 150*time.Millisecond {
-		c.t.Fatalf("%s was had late by %v, at best; a worker that waits has to be told within 10 ms", why, best)
-	}
+	})
 }
 
 // A worker that waits is told when the lease of another one is over.
@@ -256,19 +278,17 @@ func wakesOnExpiry(t testing.TB, open func(t testing.TB) Engine) {
 	c := open(t).client(t)
 	m := newMaker("over")
 	const ttl = 150 * time.Millisecond
-	var late []time.Duration
-	for range 3 {
+	c.inTime(func(late lateness) {
 		it := m.make()
 		c.add(it)
 		c.takeFor(ttl, m.queue, it.ID)
 		begun := time.Now() // its end is before begun + ttl
 		l, at := waitingAnyway(c, m.queue).had("an item whose lease was to end")
-		if late = append(late, at.Sub(begun)-ttl); l.Fails != 1 {
+		if late.add("an item whose lease was over", at.Sub(begun)-ttl); l.Fails != 1 {
 			t.Fatalf("an item whose lease has expired once has %d fails", l.Fails)
 		}
 		c.settle(l.Ack())
-	}
-	c.soon("an item whose lease was over", late)
+	})
 }
 
 // waitingAnyway is waiting without a look before.
@@ -333,9 +353,16 @@ func waitEnds(t testing.TB, open func(t testing.TB) Engine) {
 	}
 }
 
-// Workers for whom nothing comes do next to nothing.
+// Workers for whom nothing comes do next to nothing, and ask the engine for next to nothing.
 func idleWaitersRest(t testing.TB, open func(t testing.TB) Engine) {
-	c := open(t).client(t)
+	e := open(t)
+	var sent *meter
+	via := ""
+	if e.Server != "" {
+		sent = newMeter(t, e.Server)
+		via = sent.addr()
+	}
+	c := e.clientVia(t, via)
 	m := newMaker("idle")
 	c.add(m.make(delay(time.Hour)))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -356,22 +383,27 @@ func idleWaitersRest(t testing.TB, open func(t testing.TB) Engine) {
 			}
 		}()
 	}
-	<-time.After(100 * time.Millisecond)
+	<-time.After(300 * time.Millisecond)
 	var before, after runtime.MemStats
-	first := looks.Load()
+	first, spoken := looks.Load(), sent.times()
 	runtime.ReadMemStats(&before)
-	<-time.After(time.Second)
+	<-time.After(2 * time.Second)
 	runtime.ReadMemStats(&after)
-	n := looks.Load() - first
+	n, spoken := looks.Load()-first, sent.times()-spoken
 	cancel()
 	for range cap(done) {
 		wantError(t, "Wait whose context ends", receive(t, done, "a worker whose context has ended"), context.Canceled)
 	}
+	t.Logf("in 2 s five workers for whom nothing comes have looked %d times, and have sent something %d times", n, spoken)
 	// Once a second and worker would be right, and the machine may be busy.
-	if n > 25 {
-		t.Fatalf("five workers for whom nothing comes have looked %d times in a second", n)
+	if n > 50 {
+		t.Fatalf("five workers for whom nothing comes have looked %d times in 2 s", n)
 	}
-	if n := after.Mallocs - before.Mallocs; n > 50_000 {
-		t.Fatalf("five workers for whom nothing comes have made %d allocations in a second: something goes round in circles", n)
+	// A question may be sent in parts, and a driver has something to say of its own.
+	if spoken > 40 {
+		t.Fatalf("five workers for whom nothing comes have sent the server something %d times in 2 s: all together may ask once a second", spoken)
+	}
+	if n := after.Mallocs - before.Mallocs; n > 100_000 {
+		t.Fatalf("five workers for whom nothing comes have made %d allocations in 2 s: something goes round in circles", n)
 	}
 }

@@ -14,6 +14,7 @@ type life struct {
 	item     queue.Item
 	tries    []*act // to enqueue it
 	inserted []*act // those which were answered with Inserted, or with Duplicate by its ID
+	refused  int    // how many were answered with Duplicate of another item
 	leases   []*hand
 }
 
@@ -37,6 +38,10 @@ type end struct {
 // slack is how far two times of the store's clock may be from each other though they are the same.
 const slack = 2 * time.Millisecond
 
+// early is how long before its time an item may be leased: stores round, and compare times they have read one after
+// the other.
+const early = 10 * time.Millisecond
+
 // A judge looks through a history.
 type judge struct {
 	caps   queue.Caps
@@ -55,7 +60,8 @@ func (j *judge) wrong(format string, args ...any) {
 }
 
 // Check returns what must not be, in words, or nothing. Every item that was acknowledged is delivered and ends once, or
-// is left; nothing appears that nobody has enqueued; and for what the store claims: with Fenced no two leases of
+// is left; nothing is dead that nobody has buried and that has not failed as often as it may; nothing appears that nobody
+// has enqueued, or that was answered with Duplicate of another item; nothing is leased before its time; and for what the store claims: with Fenced no two leases of
 // an item are good at the same time and stale receipts have no effect, with Unique no two items hold a key, with
 // Serial no two items of one serial are leased, with AtomicBatch calls are stored as a whole or not at all. It has to be
 // called when nobody calls the store any more, and all that was due has been leased.
@@ -110,8 +116,16 @@ func (j *judge) enqueued(a *act) {
 			j.lives[it.ID] = l
 		}
 		l.tries = append(l.tries, a)
-		if a.answered() && i < len(a.Enqueued) && a.Enqueued[i].ID == it.ID && a.Enqueued[i].Status != queue.Replaced {
+		if !a.answered() || i >= len(a.Enqueued) || a.Enqueued[i].Status == queue.Replaced {
+			continue
+		}
+		switch got := a.Enqueued[i]; {
+		case got.ID == it.ID:
 			l.inserted = append(l.inserted, a)
+		case got.Status == queue.Duplicate && it.Key != "":
+			l.refused++
+		default:
+			j.wrong("%s without a key, or as a new item, was answered with %v of %s", it.ID, got.Status, got.ID)
 		}
 	}
 	if a.answered() && len(a.Enqueued) != len(a.Enqueue) {
@@ -129,12 +143,28 @@ func (j *judge) leased(a *act) {
 		if diff := difference(l.item, got.Item); diff != "" && !failed(diff) {
 			j.wrong("%s was leased changed: %s", got.ID, diff)
 		}
+		j.due(l, got, a)
 		h := &hand{Leased: got, act: a, ttl: a.Lease.TTL}
 		if j.hands[got.Receipt] != nil {
 			j.wrong("the receipt %q was had for %s and for %s", got.Receipt, j.hands[got.Receipt].ID, got.ID)
 		}
 		j.hands[got.Receipt] = h
 		l.leases = append(l.leases, h)
+	}
+}
+
+// due holds a lease against the time of its item: as the store tells it, as it was asked for, and for a Delay by the
+// clock of the callers, which runs at the same pace.
+func (j *judge) due(l *life, got queue.Leased, a *act) {
+	due := got.Due
+	if l.item.Due.After(due) {
+		due = l.item.Due // whatever has happened to it since, it was not due before
+	}
+	if began := got.Until.Add(-a.Lease.TTL); due.After(began.Add(early)) {
+		j.wrong("%s was leased at %v, and was due at %v", got.ID, began, due)
+	}
+	if since := time.Duration(a.End - l.tries[0].Begin); since < l.item.Delay-early {
+		j.wrong("%s was leased %v after it was enqueued with a Delay of %v", got.ID, since, l.item.Delay)
 	}
 }
 
@@ -195,7 +225,13 @@ func (j *judge) account(l *life) {
 			}
 		}
 	}
-	_, left := j.left[l.item.ID]
+	r, left := j.left[l.item.ID]
+	if left && r.State == queue.StateDead {
+		j.dead(l, r)
+	}
+	if l.refused == len(l.tries) && (left || len(l.leases) > 0) {
+		j.wrong("%s was answered with Duplicate of another item, and is there all the same: %s", l.item.ID, l.story())
+	}
 	again := l.twice()
 	switch {
 	case len(l.inserted) > 0 && acked+maybe == 0 && !left && j.all:
@@ -207,6 +243,38 @@ func (j *judge) account(l *life) {
 	case acked > 0 && left && !again && j.caps.Fenced:
 		j.wrong("%s was done, and is left in the store: %s", l.item.ID, l.story())
 	}
+}
+
+// dead holds it against the store if an item is dead that nobody has buried, and that cannot have failed as often as it
+// may.
+func (j *judge) dead(l *life, r queue.Record) {
+	may := j.unanswered(l.item.Queue, 0) // each of them may have leased it, and has expired
+	for _, h := range l.leases {
+		over := false // for certain without a fail
+		for _, e := range h.ends {
+			if e.s.Action == queue.Bury {
+				return
+			}
+			over = over || e.known && e.s.Action != queue.Fail
+		}
+		if !over || !j.caps.Fenced {
+			may++
+		}
+	}
+	if limit := fails(l.item); limit < 0 || r.Fails < limit || r.Fails > may {
+		j.wrong("%s is dead without a cause: it has %d fails of %d, can have failed %d times, and nobody has buried it: %s", l.item.ID, r.Fails, limit, may, l.story())
+	}
+}
+
+// unanswered returns how many calls of Lease for a queue have no answer, of those that have begun before a time if one
+// is given.
+func (j *judge) unanswered(queueName string, before int64) (n int) {
+	for _, a := range j.acts {
+		if a.Lease != nil && !a.answered() && (before == 0 || a.Begin < before) && slices.Contains(a.Lease.Queues, queueName) {
+			n++
+		}
+	}
+	return n
 }
 
 // story tells in short what has become of an item.
@@ -380,15 +448,7 @@ func (j *judge) mayEndBefore(l *life, at int64) bool {
 			}
 		}
 	}
-	if !mortal {
-		return false
-	}
-	for _, a := range j.acts { // a lease whose answer was lost has expired
-		if a.Lease != nil && !a.answered() && a.Begin < at && slices.Contains(a.Lease.Queues, l.item.Queue) {
-			return true
-		}
-	}
-	return false
+	return mortal && j.unanswered(l.item.Queue, at) > 0 // a lease whose answer was lost has expired
 }
 
 // batch looks whether a call without an answer has stored some of its items, and not others.

@@ -114,7 +114,8 @@ func (h *History) Left(rs []queue.Record) {
 	}
 }
 
-// Acknowledged returns how many items were enqueued for certain.
+// Acknowledged returns how many items Enqueue has answered for. An item that was enqueued twice counts twice, and so do
+// duplicates.
 func (h *History) Acknowledged() (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

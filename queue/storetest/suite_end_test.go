@@ -26,6 +26,14 @@ var faultsOfWait = []fault{
 		}}),
 	},
 	{
+		name: "tells late", found: []string{"LeaseWakesOnEnqueue", "WakesWhenDue", "WakesOnExpiry"},
+		spoil: oddly(odd{wait: func(ctx context.Context, s able, queues []string) error {
+			err := s.Wait(ctx, queues)
+			<-time.After(120 * time.Millisecond)
+			return err
+		}}),
+	},
+	{
 		name: "waits for what comes from now on", found: []string{"WaitMissesNothing"},
 		spoil: func(s able) queue.Store {
 			o := &odd{able: s}
@@ -206,6 +214,74 @@ var faultsOfRaces = []fault{
 	},
 }
 
+// What only the account of all items tells.
+var faultsOfAccount = []fault{
+	{
+		name: "buries out of the blue", found: []string{"F10RandomHistory"},
+		spoil: oddly(odd{lease: func(ctx context.Context, s able, r queue.LeaseRequest) ([]queue.Leased, error) {
+			got, err := s.Lease(ctx, r)
+			if len(got) < 2 || got[len(got)-1].Key != "" {
+				return got, err
+			}
+			last := len(got) - 1
+			s.Settle(ctx, []queue.Settlement{got[last].Bury("")})
+			return got[:last], err
+		}}),
+	},
+	{
+		name: "kills one fail too early", found: []string{"F10RandomHistory"},
+		spoil: func(s able) queue.Store {
+			var max sync.Map
+			return &odd{
+				able: s,
+				enqueue: enqueueing(func(it *queue.Item) {
+					if max.Store(it.ID, it.MaxFails); it.MaxFails > 1 {
+						it.MaxFails--
+					}
+				}),
+				lease: leasing(func(l *queue.Leased) {
+					n, _ := max.Load(l.ID)
+					l.MaxFails = n.(int)
+				}),
+				find: finding(func(r *queue.Record) {
+					n, _ := max.Load(r.ID)
+					r.MaxFails = n.(int)
+				}),
+			}
+		},
+	},
+	{
+		name: "stores duplicates", found: []string{"F10RandomHistory"},
+		spoil: func(s able) queue.Store {
+			var keys sync.Map
+			return &odd{
+				able: s,
+				enqueue: func(ctx context.Context, s able, items []queue.Item) ([]queue.Enqueued, error) {
+					got, err := s.Enqueue(ctx, items)
+					for i := range got {
+						if it := items[i]; got[i].ID != it.ID {
+							keys.Store(it.ID, it.Key)
+							it.Key = ""
+							s.Enqueue(ctx, []queue.Item{it})
+						}
+					}
+					return got, err
+				},
+				lease: leasing(func(l *queue.Leased) {
+					if key, ok := keys.Load(l.ID); ok {
+						l.Key = key.(string)
+					}
+				}),
+				find: finding(func(r *queue.Record) {
+					if key, ok := keys.Load(r.ID); ok {
+						r.Key = key.(string)
+					}
+				}),
+			}
+		},
+	},
+}
+
 // What clients of one server do to each other.
 var faultsOfClients = []fault{
 	{
@@ -236,6 +312,22 @@ var faultsOfClients = []fault{
 		spoil: oddly(odd{wait: func(ctx context.Context, s able, queues []string) error {
 			<-ctx.Done()
 			return context.Cause(ctx)
+		}}),
+	},
+	{
+		name: "asks its engine all the time", found: []string{"IdleWaitersRest"},
+		spoil: oddly(odd{wait: func(ctx context.Context, s able, queues []string) error {
+			for range 20 {
+				select {
+				case <-time.After(50 * time.Millisecond):
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+				if _, err := s.Now(ctx); err != nil {
+					return err
+				}
+			}
+			return nil
 		}}),
 	},
 	{

@@ -1,9 +1,11 @@
 package storetest_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/earshot-go/earshot/queue"
 	"github.com/earshot-go/earshot/queue/storetest"
@@ -27,7 +29,7 @@ func oddly(o odd) func(s able) queue.Store {
 
 var (
 	inMemory = [][]fault{faultsOfEnqueue, faultsOfForm, faultsOfBind, faultsOfTime, faultsOfLease, faultsOfSettle, faultsOfFail,
-		faultsOfKeys, faultsOfSerial, faultsOfFind, faultsOfWait, faultsOfEnd, faultsOfRaces}
+		faultsOfKeys, faultsOfSerial, faultsOfFind, faultsOfWait, faultsOfEnd, faultsOfRaces, faultsOfAccount}
 	onWire = [][]fault{faultsOfClients, faultsOfWire, faultsOfKill}
 )
 
@@ -123,4 +125,34 @@ func found(t *testing.T, tries []try) {
 // A right store passes what finds the faults: the wrappers of these tests bring none of their own.
 func TestWrappersAreRight(t *testing.T) {
 	storetest.Run(t, memory(func(s queue.Store) queue.Store { return &odd{able: s.(able)} }))
+}
+
+// What a store may do is no fault: the tests for which it is a matter of time or number.
+func TestWhatStoresMayDo(t *testing.T) {
+	slow := func(d time.Duration) func(s able) queue.Store {
+		return oddly(odd{lease: func(ctx context.Context, s able, r queue.LeaseRequest) ([]queue.Leased, error) {
+			<-time.After(d)
+			return s.Lease(ctx, r)
+		}})
+	}
+	atMost := func(n int) func(s able) queue.Store {
+		return oddly(odd{lease: func(ctx context.Context, s able, r queue.LeaseRequest) ([]queue.Leased, error) {
+			r.Max = min(r.Max, n)
+			return s.Lease(ctx, r)
+		}})
+	}
+	for _, c := range []fault{
+		{"brings two at most", []string{"F7ReaperRacesAck", "ReapTakesBack", "F8TwoReapers"}, atMost(2)},
+		{"takes its time", []string{"LeaseWakesOnEnqueue", "WakesWhenDue", "WakesOnExpiry", "F7ReaperRacesAck"}, slow(120 * time.Millisecond)},
+	} {
+		for _, name := range c.found {
+			t.Run(c.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				r := storetest.Try(t, name, memory(func(s queue.Store) queue.Store { return c.spoil(s.(able)) }))
+				if r.Failed {
+					t.Fatal(r.Log)
+				}
+			})
+		}
+	}
 }

@@ -158,7 +158,11 @@ func (s *wireServer) serve(c net.Conn) {
 }
 
 func (s *wireServer) do(r request) (a answer) {
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	limit := 300 * time.Millisecond
+	if r.Method == "Wait" {
+		limit = time.Second
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	var err error
 	switch r.Method {
