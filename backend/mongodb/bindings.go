@@ -2,12 +2,10 @@ package mongodb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/earshot-go/earshot/queue"
@@ -26,9 +24,9 @@ type binding struct {
 	Text  string `bson:"text"`
 }
 
-// Bind adds and removes bindings, in one step; see queue.Store.
+// Bind adds and then removes bindings, in one step; see queue.Store.
 func (s *Store) Bind(ctx context.Context, add, remove []queue.Binding) (rev queue.Rev, err error) {
-	for _, b := range slices.Concat(add, remove) {
+	for _, b := range add {
 		if err := b.Validate(); err != nil {
 			return 0, err
 		}
@@ -64,8 +62,7 @@ func (s *Store) Bind(ctx context.Context, add, remove []queue.Binding) (rev queu
 			}
 			matched, _, err := s.meta().update(ctx, updateOne(bson.M{"_id": bindingsID, "rev": have.Rev},
 				set(bson.M{"rev": have.Rev + 1, "list": list})))
-			var said mongo.ServerError
-			if errors.As(err, &said) && said.HasErrorCode(codeTooLarge) {
+			if tooLarge(err) {
 				return fmt.Errorf("%w: %d bindings are more than a document can have", queue.ErrFull, len(list))
 			}
 			if err != nil {

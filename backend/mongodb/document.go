@@ -87,11 +87,8 @@ func lives(maxFails int) int64 {
 	return int64(maxFails)
 }
 
-func micros(t time.Time) int64   { return t.UnixMicro() }
-func instant(us int64) time.Time { return time.UnixMicro(us).UTC() }
-func span(us int64) time.Duration {
-	return time.Duration(min(us, math.MaxInt64/1000)) * time.Microsecond
-}
+func micros(t time.Time) int64       { return t.UnixMicro() }
+func instant(us int64) time.Time     { return time.UnixMicro(us).UTC() }
 func length(d time.Duration) int64   { return int64((d + time.Microsecond - 1) / time.Microsecond) }
 func keyID(queue, key string) string { return queue + "\n" + key }
 

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/earshot-go/earshot/internal/wake"
 	"github.com/earshot-go/earshot/queue"
 )
 
@@ -14,7 +17,7 @@ import (
 // for those with one.
 func (s *Store) Enqueue(ctx context.Context, items []queue.Item) ([]queue.Enqueued, error) {
 	if len(items) == 0 {
-		return nil, nil
+		return nil, s.nothing(ctx, "enqueue in")
 	}
 	return s.enqueueIf(ctx, items, func(context.Context) error { return nil })
 }
@@ -50,7 +53,7 @@ func (s *Store) enqueueIf(ctx context.Context, items []queue.Item, may func(cont
 		// What was stored before an error is due as well.
 		defer func() {
 			for i := range e.rows {
-				s.bell.Ring(e.rows[i].Queue, span(e.rows[i].Due-now))
+				s.bell.Ring(e.rows[i].Queue, wake.In(e.rows[i].Due-now))
 			}
 		}()
 		// A second round is for those that met something half done, or something that changed while they looked.
@@ -118,6 +121,7 @@ func (e *enqueueing) round(ctx context.Context, todo []int) (again []int, err er
 }
 
 // finish ends what other calls have begun with documents that have the IDs of items, and returns those that had one.
+// Those that were settled or removed just now it leaves for a while to who did that, and would otherwise miss them.
 func (e *enqueueing) finish(ctx context.Context, old []int) (again []int, err error) {
 	if len(old) == 0 {
 		return nil, nil
@@ -126,16 +130,33 @@ func (e *enqueueing) finish(ctx context.Context, old []int) (again []int, err er
 	for _, i := range old {
 		ids = append(ids, e.rows[i].ID)
 	}
-	rows, err := e.s.items().rows(ctx, bson.M{"_id": in(ids), "st": in([]string{prep, done})}, withoutPayload())
-	if err != nil || len(rows) == 0 {
-		return nil, err
-	}
-	if err := e.s.finish(ctx, rows, e.now); err != nil {
-		return nil, err
-	}
 	met := map[string]bool{}
-	for _, r := range rows {
-		met[r.ID] = true
+	var rows []row
+	patience := min(settleFor, e.s.mends.after)
+	for begun := time.Now(); ; {
+		var err error
+		rows, err = e.s.items().rows(ctx, bson.M{"_id": in(ids), "st": in([]string{prep, done})}, withoutPayload())
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			met[r.ID] = true
+		}
+		since := e.s.now(e.now) - length(patience)
+		fresh := slices.ContainsFunc(rows, func(r row) bool { return r.State == done && r.At > since })
+		if !fresh || time.Since(begun) > patience {
+			break
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	if len(rows) > 0 {
+		if err := e.s.finish(ctx, rows, e.now); err != nil {
+			return nil, err
+		}
 	}
 	for _, i := range old {
 		if met[e.rows[i].ID] {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -14,10 +15,7 @@ import (
 )
 
 // Codes of errors of a MongoDB server.
-const (
-	codeDuplicate = 11000
-	codeTooLarge  = 10334
-)
+const codeDuplicate = 11000
 
 var (
 	denials = map[int]bool{
@@ -29,6 +27,9 @@ var (
 	}
 	full = map[int]bool{
 		14031: true, 12501: true, // OutOfDiskSpace, a quota
+	}
+	large = map[int]bool{
+		10334: true, 17419: true, 17420: true, // a document that is, grows, or is inserted larger than 16 MiB
 	}
 	errQuiet = errors.New("the server did not answer in time")
 	errLost  = errors.New("the connection was lost during the call")
@@ -45,21 +46,13 @@ func meaning(err error) error {
 			return err
 		}
 	}
-	has := func(codes map[int]bool) bool {
-		for _, c := range mongo.ErrorCodes(err) {
-			if codes[c] {
-				return true
-			}
-		}
-		return false
-	}
 	text := err.Error()
 	switch {
-	case has(denials), strings.Contains(text, "auth error"), strings.Contains(text, "AuthenticationFailed"):
+	case has(err, denials), !answered(err) && (strings.Contains(text, "auth error") || strings.Contains(text, "AuthenticationFailed")):
 		return fmt.Errorf("%w: see to the user, the password and the right to read and write of the user: %w", queue.ErrDenied, err)
-	case has(full), strings.Contains(text, "No space left on device"), strings.Contains(text, "database or disk is full"):
+	case has(err, full), strings.Contains(text, "No space left on device"), strings.Contains(text, "database or disk is full"):
 		return fmt.Errorf("%w: make room on the server's disk, or let workers catch up: %w", queue.ErrFull, err)
-	case has(absences), errors.Is(err, errQuiet), errors.Is(err, errLost), unreachable(err), mongo.IsTimeout(err),
+	case has(err, absences), errors.Is(err, errQuiet), errors.Is(err, errLost), unreachable(err), mongo.IsTimeout(err),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		// Not wrapped: that a deadline of ours has passed must not look as if one of the caller's had.
 		return fmt.Errorf("%w: %v", queue.ErrDisconnected, err)
@@ -67,14 +60,28 @@ func meaning(err error) error {
 	return err
 }
 
+func has(err error, codes map[int]bool) bool {
+	return slices.ContainsFunc(mongo.ErrorCodes(err), func(c int) bool { return codes[c] })
+}
+
+func tooLarge(err error) bool { return has(err, large) }
+
+// answered reports whether an error is what the server has answered. Its text may have names and values of users.
+func answered(err error) bool {
+	_, ok := errors.AsType[mongo.ServerError](err)
+	return ok && !mongo.IsNetworkError(err)
+}
+
 // unreachable reports whether an error is one of the way to the server.
 func unreachable(err error) bool {
 	if _, ok := errors.AsType[net.Error](err); ok { // of the DNS too
 		return true
 	}
+	if mongo.IsNetworkError(err) || errors.Is(err, mongo.ErrClientDisconnected) {
+		return true
+	}
 	text := err.Error()
-	return mongo.IsNetworkError(err) || errors.Is(err, mongo.ErrClientDisconnected) ||
-		strings.Contains(text, "server selection") || strings.Contains(text, "connection")
+	return !answered(err) && (strings.Contains(text, "server selection") || strings.Contains(text, "connection"))
 }
 
 // duplicates returns which of the documents of an insertion were there already. Any other error is returned.

@@ -7,6 +7,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/earshot-go/earshot/internal/wake"
 )
 
 // expired returns items of queues, all if there are none, whose lease has ended.
@@ -54,7 +56,7 @@ func (s *Store) takeBack(ctx context.Context, rows []row, now int64) (n int, err
 		return 0, err
 	}
 	for g := range groups {
-		s.bell.Ring(g.queue, span(g.due-now))
+		s.bell.Ring(g.queue, wake.In(g.due-now))
 	}
 	if len(held) == 0 {
 		return n, nil

@@ -36,3 +36,9 @@ func (s *Store) Count(ctx context.Context, name string) (n int) {
 	}
 	return n
 }
+
+var (
+	Meaning     = meaning
+	Unreachable = unreachable
+	TooLarge    = tooLarge
+)

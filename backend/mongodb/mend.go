@@ -8,11 +8,15 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/earshot-go/earshot/internal/wake"
 )
 
 const (
 	mendEvery = 10 * time.Second
 	mendSome  = 200 // documents of a kind at a time
+	// settleFor is how long what is done is left to who settles it: until then that one looks which items it was.
+	settleFor = time.Second
 )
 
 // mends are what a store remembers of what it has looked at to see whether it was left behind.
@@ -103,7 +107,7 @@ func (s *Store) finish(ctx context.Context, rows []row, now int64) error {
 			return err
 		}
 		for _, r := range stored {
-			s.bell.Ring(r.Queue, span(r.Due-now))
+			s.bell.Ring(r.Queue, wake.In(r.Due-now))
 		}
 	}
 	if len(gone) == 0 {

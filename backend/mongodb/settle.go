@@ -7,6 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"github.com/earshot-go/earshot/internal/wake"
 	"github.com/earshot-go/earshot/queue"
 )
 
@@ -14,7 +15,7 @@ import (
 // queue.Store.
 func (s *Store) Settle(ctx context.Context, list []queue.Settlement) (errs []error, err error) {
 	if len(list) == 0 {
-		return nil, nil
+		return nil, s.nothing(ctx, "settle in")
 	}
 	err = s.do(ctx, "settle in", func(ctx context.Context, now int64) error {
 		errs, err = s.settle(ctx, list, now)
@@ -113,7 +114,7 @@ func (t *settling) run(ctx context.Context) error {
 		case !won[i]:
 			t.errs[i] = queue.ErrLeaseLost
 		case t.list[i].Action == queue.Fail, t.list[i].Action == queue.Release:
-			t.s.bell.Ring(t.list[i].Queue, span(t.groupOf(i).due-t.now))
+			t.s.bell.Ring(t.list[i].Queue, wake.In(t.groupOf(i).due-t.now))
 		}
 	}
 	return t.after(ctx, won, rows)

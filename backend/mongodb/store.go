@@ -164,6 +164,16 @@ func (s *Store) do(caller context.Context, what string, call func(ctx context.Co
 	return nil
 }
 
+// nothing is the error of a call that has nothing to do.
+func (s *Store) nothing(ctx context.Context, what string) error {
+	_, leave, err := s.begin(ctx)
+	if err != nil {
+		return s.failed(ctx, what, err)
+	}
+	leave()
+	return nil
+}
+
 // failed returns what a call answers after err: what the caller or Close has done to it goes before what that did to
 // the connection.
 func (s *Store) failed(ctx context.Context, what string, err error) error {

@@ -6,6 +6,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/earshot-go/earshot/internal/wake"
 )
 
 // Wait blocks until a lease may have something; see queue.Waker. What other processes enqueue it learns by asking the
@@ -66,5 +68,5 @@ func (s *Store) until(at int64) time.Duration {
 	case !ok:
 		return 0
 	}
-	return max(0, span(at-now))
+	return wake.In(at - now)
 }

@@ -105,7 +105,7 @@ func (f *flights) alone(ctx context.Context, c *call) {
 	defer f.land()
 	w, err := f.take(ctx, time.Now().Add(f.timing.answer))
 	if err != nil {
-		f.distrust()
+		f.suspect(ctx)
 		c.finish(value{}, err)
 		return
 	}
@@ -117,6 +117,13 @@ func (f *flights) alone(ctx context.Context, c *call) {
 	}
 	w.drop()
 	if err != nil {
+		f.suspect(ctx)
+	}
+}
+
+// suspect distrusts the connections after one has failed, unless that was because the caller went away.
+func (f *flights) suspect(ctx context.Context) {
+	if ctx.Err() == nil {
 		f.distrust()
 	}
 }

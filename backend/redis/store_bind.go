@@ -11,18 +11,16 @@ import (
 	"github.com/earshot-go/earshot/queue"
 )
 
-// Bind adds and removes bindings, together. What is in both is there after that. It blocks until the server has
-// answered, for 5 s at most, or ctx ends.
+// Bind adds and then removes bindings, together. It blocks until the server has answered, for 5 s at most, or ctx ends.
 func (s *Store) Bind(ctx context.Context, add, remove []queue.Binding) (queue.Rev, error) {
-	args := []any{"-", len(remove)}
-	for _, list := range [][]queue.Binding{remove, add} {
-		for i := range list {
-			b := &list[i]
-			if err := b.Validate(); err != nil {
-				return 0, fmt.Errorf("redis: bind in %s: %w", s, err)
-			}
-			args = append(args, b.Queue+"\n"+string(b.Selector.Kind)+"\n"+b.Selector.Text)
+	for i := range add {
+		if err := add[i].Validate(); err != nil {
+			return 0, fmt.Errorf("redis: bind in %s: %w", s, err)
 		}
+	}
+	args := []any{"-", len(add)}
+	for _, b := range slices.Concat(add, remove) {
+		args = append(args, b.Queue+"\n"+string(b.Selector.Kind)+"\n"+b.Selector.Text)
 	}
 	_, rev, err := s.bindings(ctx, "bind in", args)
 	return rev, err

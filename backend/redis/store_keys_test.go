@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -262,10 +263,12 @@ func TestStoreTellsOthers(t *testing.T) {
 	require.Equal(t, []string{"3600000000 q", "0 q", "60000000 other one"}, told)
 }
 
-// However many wait, an idle server is asked once a second.
+// However many wait, an idle server is asked once in a while, a second, for all of them.
 func TestStoreIdle(t *testing.T) {
+	const patrol = 50 * time.Millisecond
 	s := start(t, "--appendonly", "no")
 	st, _ := own(t, s)
+	st.PatrolEvery(patrol)
 	add(t, st, work("q", 1)...)
 	settle(t, st, lease(t, st, 1, "q")[0].Ack())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -285,10 +288,17 @@ func TestStoreIdle(t *testing.T) {
 		i, _ := strconv.Atoi(n)
 		return i
 	}
-	<-time.After(1500 * time.Millisecond) // all of them wait by then
-	before := asked()
-	<-time.After(2 * time.Second)
-	require.LessOrEqual(t, asked()-before, 3)
+	// At first they lease. From the time on that all of them wait six questions take five times as long as one.
+	begun, before := time.Now(), asked()
+	require.Eventually(t, func() bool {
+		n := asked()
+		if n < before+6 {
+			return false
+		}
+		quiet := time.Since(begun) > 4*patrol && n <= before+7
+		begun, before = time.Now(), n
+		return quiet
+	}, 20*time.Second, patrol/10)
 	cancel()
 	jobs.Wait()
 }
@@ -322,4 +332,132 @@ func TestStoreNextOfSerial(t *testing.T) {
 		away(st, items[1])
 		require.Equal(t, []string{items[2].ID}, ids(lease(t, st, 3, "q")), name)
 	}
+}
+
+// What is handed out is all that the server reads of payloads, for leases that it answers together as well.
+func TestStoreLeaseReadsWhatItHandsOut(t *testing.T) {
+	const megabytes, each = 64, 1 << 20
+	s := start(t, "--appendonly", "no")
+	st, key := own(t, s)
+	for range megabytes {
+		it := work("q", 1)
+		it[0].Payload = make([]byte, each)
+		add(t, st, it...)
+	}
+	peak := func() int {
+		_, text, _ := strings.Cut(s.do(t, "INFO memory").(string), "used_memory_peak:")
+		n, err := strconv.Atoi(strings.TrimSpace(text[:strings.IndexByte(text, '\n')]))
+		require.NoError(t, err)
+		return n
+	}
+	before := peak()
+	require.Len(t, lease(t, st, 100, "q"), 15) // of 16 MiB with what else they have
+	require.Less(t, peak()-before, 40<<20)
+
+	c := s.client()
+	defer c.Close()
+	request := []any{6, "w", 10, 60_000_000, 16 << 20, "q", "other"}
+	args := []any{"EVAL", redis.LeaseScript(), 1, key + "meta", "sender"}
+	for range 3 {
+		args = append(args, request...)
+	}
+	replies, err := c.Do(t.Context(), args...).Slice()
+	require.NoError(t, err)
+	var got []int
+	for _, r := range replies {
+		list := r.([]any)
+		got = append(got, (len(list)-3)/3)
+		require.Equal(t, "0", list[2], "there is more, at once")
+	}
+	require.Equal(t, []int{10, 5, 0}, got)
+}
+
+// Times that are centuries away are neither now nor never.
+func TestStoreFarTimes(t *testing.T) {
+	st, _ := own(t, shared(t))
+	st.PatrolEvery(20 * time.Millisecond)
+	waits := func() error {
+		require.Empty(t, lease(t, st, 1, "far"))
+		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
+		defer cancel()
+		return st.Wait(ctx, []string{"far"})
+	}
+	require.Eventually(t, func() bool { return waits() != nil }, 10*time.Second, time.Millisecond) // it begins to listen
+	wrapped := time.Now().Add(math.MaxInt64).Add(math.MaxInt64).Add(100 * time.Millisecond)        // as nanoseconds from now, that is soon
+	for _, due := range []time.Time{wrapped, time.Date(2400, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		far := work("far", 1)
+		far[0].Due = due
+		add(t, st, far...)
+		require.ErrorIs(t, waits(), context.DeadlineExceeded, due)
+		require.NoError(t, second(st.Remove(t.Context(), queue.Query{Queue: "far"})))
+	}
+	require.Empty(t, lease(t, st, 1, "past"))
+	waited := make(chan error, 1)
+	go func() { waited <- st.Wait(t.Context(), []string{"past"}) }()
+	past := work("past", 1)
+	past[0].Due = time.Date(1600, 1, 1, 0, 0, 0, 0, time.UTC)
+	add(t, st, past...)
+	require.NoError(t, <-waited)
+	got := lease(t, st, 1, "past")
+	require.Equal(t, ids(got), []string{past[0].ID})
+	errs, err := st.Settle(t.Context(), []queue.Settlement{{Queue: "past", ID: got[0].ID, Receipt: got[0].Receipt, Action: queue.Fail, At: wrapped}})
+	require.NoError(t, err)
+	require.NoError(t, errs[0])
+	require.Empty(t, lease(t, st, 1, "past"))
+}
+
+// What is added and removed is not there, and that is no change if it was not there before.
+func TestStoreBindAddsThenRemoves(t *testing.T) {
+	st, _ := own(t, shared(t))
+	bind := func(add, remove []queue.Binding) queue.Rev {
+		rev, err := st.Bind(t.Context(), add, remove)
+		require.NoError(t, err)
+		return rev
+	}
+	b := []queue.Binding{{Queue: "q", Selector: queue.All()}}
+	first := bind(nil, nil)
+	require.Equal(t, first, bind(b, b))
+	invalid := queue.Binding{Queue: "q", Selector: queue.Selector{Kind: "of another version"}}
+	require.Equal(t, first, bind(nil, []queue.Binding{invalid}))
+	require.ErrorIs(t, second(st.Bind(t.Context(), []queue.Binding{invalid}, nil)), queue.ErrInvalid)
+	there := bind(b, nil)
+	require.NotEqual(t, first, there)
+	require.NotEqual(t, there, bind(b, b))
+	list, _, err := st.Bindings(t.Context(), 0)
+	require.NoError(t, err)
+	require.Empty(t, list)
+}
+
+// An item comes back without what was for the call that stored it.
+func TestStoreReturnsNoHoldAndReplace(t *testing.T) {
+	st, _ := own(t, shared(t))
+	it := work("q", 1)
+	it[0].Key, it[0].Hold, it[0].Replace = "k", time.Hour, true
+	add(t, st, it...)
+	found, err := st.Find(t.Context(), queue.Query{Queue: "q"})
+	require.NoError(t, err)
+	for _, got := range []queue.Item{found[0].Item, lease(t, st, 1, "q")[0].Item} {
+		require.Equal(t, "k", got.Key)
+		require.Zero(t, got.Hold)
+		require.False(t, got.Replace)
+	}
+}
+
+// A caller who goes away takes one connection with it, and not those that are idle.
+func TestStoreCancelledCallKeepsIdleConnections(t *testing.T) {
+	s := start(t, "--appendonly", "no")
+	st, _ := own(t, s)
+	require.NoError(t, second(st.Now(t.Context())))
+	s.do(t, "CLIENT PAUSE 100 ALL")
+	var jobs sync.WaitGroup
+	for range 2 {
+		jobs.Go(func() { st.Now(t.Context()) })
+	}
+	jobs.Wait()
+	require.Eventually(t, func() bool { return st.Idle() == 2 }, 5*time.Second, time.Millisecond)
+	s.do(t, "CLIENT PAUSE 100 ALL")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, second(st.Now(ctx)), context.DeadlineExceeded)
+	require.Equal(t, 1, st.Idle())
 }

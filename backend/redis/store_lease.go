@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
+	"github.com/earshot-go/earshot/internal/wake"
 	"github.com/earshot-go/earshot/queue"
 )
 
 const (
-	// A lease brings this many items at most, and their payloads have this many bytes unless it is one alone.
+	// A lease brings this many items at most, and their payloads have this many bytes unless it is one alone. What
+	// the server reads for leases that it answers together, in one run, has no more either: it all is in its memory
+	// at once, and nobody else is served meanwhile.
 	leaseItems = 1000
 	leaseBytes = 16 << 20
 )
@@ -42,7 +44,7 @@ func (s *Store) Lease(ctx context.Context, r queue.LeaseRequest) ([]queue.Leased
 			return nil, s.failed(ctx, what, errReply)
 		}
 		if again != 0 {
-			s.bell.Sleep(marks, time.Duration(again)*time.Microsecond)
+			s.bell.Sleep(marks, until(again))
 		}
 		found := make([]queue.Leased, 0, len(v.list)/3-1)
 		for i := 3; i < len(v.list); i += 3 {
@@ -51,11 +53,12 @@ func (s *Store) Lease(ctx context.Context, r queue.LeaseRequest) ([]queue.Leased
 				found = append(found, queue.Leased{Item: r.Item, Receipt: r.receipt(), Until: r.Until, Deliveries: r.Deliveries, Fails: r.Fails})
 			}
 		}
-		// Nothing, and there may be more: a thousand items had to wait for others of their serials.
+		// Nothing, and there may be more: a thousand items had to wait for others of their serials, or calls that
+		// the server answered together with this one had all that an answer has room for.
 		if len(found) == 0 && again == 0 {
 			continue
 		}
-		if len(found) > 0 && r.TTL <= patrolEvery {
+		if len(found) > 0 && r.TTL <= s.timing.patrol {
 			for _, q := range queues { // the patrol would see the end of these leases too late
 				s.bell.Ring(q, r.TTL)
 			}
@@ -67,7 +70,7 @@ func (s *Store) Lease(ctx context.Context, r queue.LeaseRequest) ([]queue.Leased
 // Reap takes back all items whose lease has expired, and returns how many. It forgets queues that have no items, too.
 func (s *Store) Reap(ctx context.Context) (total int, err error) {
 	for {
-		v, err := s.call(ctx, "reap in", leaseScript, "", 0, 0, 0)
+		v, err := s.call(ctx, "reap in", leaseScript, "", 0, 0, leaseBytes)
 		if err != nil {
 			return total, err
 		}
@@ -122,7 +125,7 @@ func (s *Store) Settle(ctx context.Context, list []queue.Settlement) ([]error, e
 			if err != nil {
 				return nil, s.failed(ctx, what, errReply)
 			}
-			s.bell.Ring(list[i].Queue, time.Duration(min(in, int64(queue.MaxDelay/time.Microsecond)))*time.Microsecond)
+			s.bell.Ring(list[i].Queue, wake.In(in))
 		}
 	}
 	return results, nil

@@ -117,7 +117,7 @@ func readRow(id string, record, body []byte) (r row, ok bool) {
 	r.at, r.Worker, r.seq, r.Cursor = lines[5], lines[6], lines[7], lines[7]
 	r.Created = instant(8)
 	r.Priority, r.MaxFails, r.Scope = int8(number(9)), int(number(10)), queue.Scope(number(11))
-	r.Hold, r.Replace = time.Duration(number(12))*time.Microsecond, lines[13] == "1"
+	// Lines 12 and 13 are Hold and Replace, which were for the call that stored it.
 	r.Queue, r.Name, r.TID, r.Parent, r.Key, r.Serial = lines[14], lines[15], lines[16], lines[17], lines[18], lines[19]
 	return r, ok && r.State != "" && readBody(body, &r.Item)
 }

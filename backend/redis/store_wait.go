@@ -11,16 +11,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/earshot-go/earshot/internal/wake"
 	"github.com/earshot-go/earshot/queue"
 )
 
-const (
-	// patrolEvery is how often the server is asked what is due while somebody waits.
-	patrolEvery = time.Second
-	// earQuiet is how long the connection over which we are woken may be silent before the server has to show that
-	// it is there; half open, it is missed for twice that time, and the patrol wakes.
-	earQuiet = 5 * time.Second
-)
+// earQuiet is how long the connection over which we are woken may be silent before the server has to show that it is
+// there; half open, it is missed for twice that time, and the patrol wakes.
+const earQuiet = 5 * time.Second
 
 // Wait blocks until Lease may have something for one of the queues, ctx ends, or the store is closed. The server
 // publishes what becomes due: one connection listens as long as somebody waits now and then. That is a hint, which may
@@ -34,7 +31,7 @@ func (s *Store) Wait(ctx context.Context, queues []string) error {
 		s.running.Add(1) // we have entered
 		go func() {      // ends with the store
 			defer s.running.Done()
-			s.bell.Patrol(s.life, patrolEvery, s.ask)
+			s.bell.Patrol(s.life, s.timing.patrol, s.ask)
 		}()
 		s.listen()
 	})
@@ -57,7 +54,15 @@ func (s *Store) ask(ctx context.Context, queues []string) (time.Duration, error)
 		return 0, err
 	}
 	in, err := v.int(1)
-	return time.Duration(in) * time.Microsecond, err
+	return until(in), err
+}
+
+// until is what a script says of the time until something is due: -1 is never.
+func until(micros int64) time.Duration {
+	if micros < 0 {
+		return -1
+	}
+	return wake.In(micros)
 }
 
 // listen begins to listen for what other processes do, if nobody does.
@@ -130,10 +135,10 @@ func (s *Store) heard(message string) {
 		return
 	}
 	in, err := strconv.ParseInt(part[1], 10, 64)
-	if err != nil || in < 0 {
+	if err != nil {
 		in = 0
 	}
-	s.bell.Ring(part[2], time.Duration(min(in, int64(queue.MaxDelay/time.Microsecond)))*time.Microsecond)
+	s.bell.Ring(part[2], wake.In(in))
 }
 
 // readMessage reads an array of texts and numbers, or one line. The guard has looked at the lengths.

@@ -33,9 +33,10 @@ type timing struct {
 	answer time.Duration // a call without progress, from its beginning
 	beat   time.Duration // a feed that waits asks again
 	quiet  time.Duration // a server that has to answer may be silent, in addition to beat
+	patrol time.Duration // a store asks what is due while somebody waits
 }
 
-var normal = timing{dial: 2 * time.Second, answer: 4500 * time.Millisecond, beat: time.Second, quiet: 2 * time.Second}
+var normal = timing{dial: 2 * time.Second, answer: 4500 * time.Millisecond, beat: time.Second, quiet: 2 * time.Second, patrol: time.Second}
 
 // connect makes a wire. It has said nothing yet.
 func (p *pool) connect(ctx context.Context) (*wire, error) {

@@ -53,6 +53,9 @@
 // The clock of the store is that of the host. Items whose time has come, and what other stores of this process and other
 // processes enqueue, are found within 25 ms; while somebody waits, one goroutine asks SQLite's data_version for all.
 //
+// The name of each LeaseRequest.Worker is kept for good, as a row in earshot_workers: about 100 bytes
+// each. A name that is new with every start of a process is no harm, one that is new with every lease is.
+//
 // Each row has a checksum of what the application gave. An item whose row is not as it was written any more is not
 // handed out: Lease buries it and goes on, Find returns queue.ErrDamaged.
 //

@@ -130,7 +130,7 @@ func (s *Store) enqueue(ctx context.Context, items []queue.Item, rev *queue.Rev)
 	return r.work.enqueued, nil
 }
 
-// Lease takes items that are due. It does not wait for them; see Wait.
+// Lease takes items that are due, with 16 MiB of payloads at most, or one item. It does not wait for them; see Wait.
 func (s *Store) Lease(ctx context.Context, l queue.LeaseRequest) ([]queue.Leased, error) {
 	if err := l.Validate(); err != nil {
 		return nil, err
@@ -171,13 +171,11 @@ func (s *Store) Settle(ctx context.Context, settlements []queue.Settlement) ([]e
 	return r.work.errs, nil
 }
 
-// Bind adds and removes bindings.
+// Bind adds and then removes bindings.
 func (s *Store) Bind(ctx context.Context, add, remove []queue.Binding) (queue.Rev, error) {
-	for _, list := range [][]queue.Binding{add, remove} {
-		for i := range list {
-			if err := list[i].Validate(); err != nil {
-				return 0, fmt.Errorf("sqlite: bind: %w", err)
-			}
+	for i := range add {
+		if err := add[i].Validate(); err != nil {
+			return 0, fmt.Errorf("sqlite: bind: %w", err)
 		}
 	}
 	r := newRequest(&job{bind: &binding{add: add, remove: remove}})

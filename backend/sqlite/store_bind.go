@@ -23,19 +23,24 @@ func (s *session) rev() (rev queue.Rev, err error) {
 }
 
 func (s *session) bind(b *binding) error {
+	wanted := map[queue.Binding]bool{} // what is in both is removed, and was no change if it was not there before
+	for _, one := range b.add {
+		wanted[one] = true
+	}
+	for _, one := range b.remove {
+		wanted[one] = false
+	}
 	changed := int64(0)
-	for i, list := range [...][]queue.Binding{b.add, b.remove} {
-		query := "INSERT INTO earshot_bindings (queue, kind, text) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-		if i == 1 {
-			query = "DELETE FROM earshot_bindings WHERE queue = ? AND kind = ? AND text = ?"
+	for one, there := range wanted {
+		query := "DELETE FROM earshot_bindings WHERE queue = ? AND kind = ? AND text = ?"
+		if there {
+			query = "INSERT INTO earshot_bindings (queue, kind, text) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 		}
-		for _, one := range list {
-			n, err := s.count(query, one.Queue, string(one.Selector.Kind), one.Selector.Text)
-			if err != nil {
-				return err
-			}
-			changed += n
+		n, err := s.count(query, one.Queue, string(one.Selector.Kind), one.Selector.Text)
+		if err != nil {
+			return err
 		}
+		changed += n
 	}
 	if changed > 0 {
 		if _, err := s.exec("UPDATE earshot_queue SET rev = rev + 1"); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/earshot-go/earshot/internal/wake"
 	"github.com/earshot-go/earshot/queue"
 )
 
@@ -66,7 +67,7 @@ func (c *clerk) mode() openMode {
 func (c *clerk) committed(f *file, _ []*request[*job]) {
 	c.store.opened.Store(f)
 	for q, due := range c.rings {
-		c.store.bell.Ring(q, time.Duration(due-c.now)*time.Microsecond)
+		c.store.bell.Ring(q, wake.In(due-c.now))
 	}
 	clear(c.rings)
 }

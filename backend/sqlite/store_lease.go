@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/earshot-go/earshot/internal/wake"
 	"github.com/earshot-go/earshot/queue"
 )
 
@@ -24,7 +25,7 @@ const (
 		SELECT (SELECT max(prio) FROM earshot_items INDEXED BY earshot_items_pending WHERE state = 0 AND queue = ? AND prio < p.prio) FROM p WHERE p.prio IS NOT NULL
 	)`
 	selectDue = priorities + `
-		SELECT i.seq, i.prio, i.due, i.serial FROM p CROSS JOIN earshot_items i INDEXED BY earshot_items_pending
+		SELECT i.seq, i.prio, i.due, i.serial, length(i.payload) FROM p CROSS JOIN earshot_items i INDEXED BY earshot_items_pending
 		WHERE i.state = 0 AND i.queue = ? AND i.prio = p.prio AND i.due <= ? LIMIT ?+0`
 	selectNext = priorities + `
 		SELECT min((SELECT i.due FROM earshot_items i INDEXED BY earshot_items_pending
@@ -38,6 +39,10 @@ const (
 
 // leaseAtOnce is how many items one look for candidates is for.
 const leaseAtOnce = 4096
+
+// leaseBytes is how many bytes of payload the requests of a group that are alike get at once, unless it is one item:
+// they are in memory together. Those that get nothing for that go on in the next transaction; see job.again.
+const leaseBytes = 16 << 20
 
 // parkAtOnce is how many items whose serial is busy a transaction parks; see job.again.
 const parkAtOnce = 1000
@@ -104,8 +109,8 @@ func (s *session) leaseAlike(jobs []*job) error {
 		return err
 	}
 	var all []queue.Leased
-	again := false
-	for short, wide, seenAll := false, 0, 0; !short && len(all) < total; {
+	again, room := false, int64(leaseBytes)
+	for short, wide, seenAll := false, 0, 0; !short && !again && len(all) < total; {
 		if again = seenAll-len(all) >= parkAtOnce; again {
 			break
 		}
@@ -115,10 +120,11 @@ func (s *session) leaseAlike(jobs []*job) error {
 		if err != nil {
 			return err
 		}
-		seqs, seen, err := s.sift(candidates, n)
+		seqs, seen, err := s.sift(candidates, n, &room)
 		if err != nil {
 			return err
 		}
+		again = seen < len(candidates) && len(seqs) < n // there was no room
 		short, seenAll = seen < look, seenAll+seen
 		wide = 1000 // some were parked, and many more may have to be
 		if all, err = s.takeItems(all, seqs, until, worker); err != nil {
@@ -142,6 +148,7 @@ func (s *session) leaseAlike(jobs []*job) error {
 // A candidate is an item that is due.
 type candidate struct {
 	seq, prio, due int64
+	size           int64 // of the payload
 	queue, serial  string
 }
 
@@ -151,7 +158,7 @@ func (s *session) due(queues []string, n int) ([]candidate, error) {
 	for _, q := range queues {
 		err := s.each(func(r *sql.Rows) error {
 			c := candidate{queue: q}
-			err := r.Scan(&c.seq, &c.prio, &c.due, &c.serial)
+			err := r.Scan(&c.seq, &c.prio, &c.due, &c.serial, &c.size)
 			list = append(list, c)
 			return err
 		}, selectDue, q, q, q, s.now, n)
@@ -167,9 +174,9 @@ func (s *session) due(queues []string, n int) ([]candidate, error) {
 	return list[:min(n, len(list))], nil
 }
 
-// sift chooses the first n candidates whose serial is not busy, says that those of them are, and parks the ones that it
-// has seen before them. It returns how many it has seen.
-func (s *session) sift(candidates []candidate, n int) (seqs []int64, seen int, err error) {
+// sift chooses the first n candidates whose serial is not busy, as far as there is room for their payloads, says that
+// those of them are, and parks the ones that it has seen before them. It returns how many it has seen.
+func (s *session) sift(candidates []candidate, n int, room *int64) (seqs []int64, seen int, err error) {
 	serials := map[string][]string{} // by queue
 	for _, c := range candidates {
 		if c.serial != "" {
@@ -192,6 +199,10 @@ func (s *session) sift(candidates []candidate, n int) (seqs []int64, seen int, e
 		if len(seqs) == n {
 			break
 		}
+		fits := c.size <= *room || *room == leaseBytes // the first one always does
+		if !fits && (c.serial == "" || !busy[[2]string{c.queue, c.serial}]) {
+			break
+		}
 		seen++
 		if c.serial != "" {
 			k := [2]string{c.queue, c.serial}
@@ -205,6 +216,7 @@ func (s *session) sift(candidates []candidate, n int) (seqs []int64, seen int, e
 			}
 		}
 		seqs = append(seqs, c.seq)
+		*room -= c.size
 	}
 	if len(blocked) > 0 {
 		err = s.park(blocked)
@@ -291,8 +303,7 @@ func (s *session) next(queues []string) (time.Duration, error) {
 	if first == math.MaxInt64 {
 		return -1, nil
 	}
-	// What is due in hundreds of years is more than a Duration holds.
-	return time.Duration(min(max(first-s.now, 0), int64(queue.MaxDelay/time.Microsecond))) * time.Microsecond, nil
+	return wake.In(first - s.now), nil
 }
 
 // worker returns the number of a worker.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -351,4 +352,104 @@ func TestNextOfSerial(t *testing.T) {
 		require.Len(t, l, 1, name)
 		require.Equal(t, "3", l[0].ID, name)
 	}
+}
+
+// One answer has payloads of 16 MiB, or one item, and of calls that share a transaction each gets something.
+func TestLeaseOfLargePayloads(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, filepath.Join(t.TempDir(), "jobs.db"), &StoreOptions{MaxBytes: 20 << 20})
+	n := 0
+	add := func(megabytes ...int) {
+		t.Helper()
+		var items []queue.Item
+		for _, m := range megabytes {
+			n++
+			items = append(items, queue.Item{ID: fmt.Sprint(n), Queue: "q", Name: "n", Payload: make([]byte, m<<20)})
+		}
+		_, err := s.Enqueue(t.Context(), items)
+		require.NoError(t, err)
+	}
+	lease := func(most int) (n int, err error) {
+		l, err := s.Lease(t.Context(), queue.LeaseRequest{Queues: []string{"q"}, Max: most, TTL: time.Minute})
+		return len(l), err
+	}
+	want := func(counts ...int) {
+		t.Helper()
+		for _, c := range counts {
+			n, err := lease(100)
+			require.NoError(t, err)
+			require.Equal(t, c, n)
+		}
+	}
+	add(17, 1, 17)
+	want(1, 1, 1, 0)
+	add(4, 4, 4, 4, 0, 4)
+	want(5, 1, 0)
+	add(6, 6, 6, 6, 6)
+	type answer struct {
+		n   int
+		err error
+	}
+	answers := make(chan answer, 5)
+	for range cap(answers) {
+		go func() { // ends with its call
+			n, err := lease(1)
+			answers <- answer{n, err}
+		}()
+	}
+	for range cap(answers) {
+		require.Equal(t, answer{n: 1}, <-answers)
+	}
+	want(0)
+}
+
+// Times that are centuries away are neither now nor never.
+func TestFarTimes(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, filepath.Join(t.TempDir(), "jobs.db"), nil)
+	now := time.Now()
+	rings := func(due time.Time, within time.Duration) bool {
+		s.bell.Sleep(s.bell.Mark([]string{"q"}), -1)
+		c := clerk{store: s, now: now.UnixMicro(), rings: map[string]int64{"q": due.UnixMicro()}}
+		c.committed(nil, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), within)
+		defer cancel()
+		return s.bell.Wait(ctx, []string{"q"}) == nil
+	}
+	for _, year := range []int{1, 1600, 1730, 2000} {
+		require.True(t, rings(time.Date(year, 2, 1, 0, 0, 0, 0, time.UTC), patience), year)
+	}
+	soon := now.Add(math.MaxInt64).Add(math.MaxInt64).Add(10 * time.Millisecond) // as nanoseconds from now
+	for _, due := range []time.Time{soon, time.Date(2400, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		require.False(t, rings(due, 30*time.Millisecond), due)
+		_, err := s.Enqueue(t.Context(), []queue.Item{{ID: due.String(), Queue: due.String(), Name: "n", Due: due}})
+		require.NoError(t, err)
+		in, err := s.nextDue(t.Context(), []string{due.String()})
+		require.NoError(t, err)
+		require.Greater(t, in, 290*365*24*time.Hour)
+	}
+}
+
+// What is added and removed is not there, and that is no change if it was not there before. Any binding can be removed.
+func TestBindAddsThenRemoves(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, filepath.Join(t.TempDir(), "jobs.db"), nil)
+	bind := func(add, remove []queue.Binding) queue.Rev {
+		t.Helper()
+		rev, err := s.Bind(t.Context(), add, remove)
+		require.NoError(t, err)
+		return rev
+	}
+	b := []queue.Binding{{Queue: "q", Selector: queue.All()}}
+	first := bind(nil, nil)
+	require.Equal(t, first, bind(b, b))
+	invalid := []queue.Binding{{Queue: "q", Selector: queue.Selector{Kind: "of another version"}}}
+	require.Equal(t, first, bind(nil, invalid))
+	_, err := s.Bind(t.Context(), invalid, nil)
+	require.ErrorIs(t, err, queue.ErrInvalid)
+	there := bind(b, nil)
+	require.NotEqual(t, there, bind(b, b))
+	list, _, err := s.Bindings(t.Context(), 0)
+	require.NoError(t, err)
+	require.Empty(t, list)
 }

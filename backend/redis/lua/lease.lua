@@ -1,8 +1,14 @@
 -- Arguments: worker, how many (0 only takes back), for how long, how many bytes, the queues (none are all).
 -- Returns now, how many were taken back, when it is worthwhile to look again (in microseconds; -1 never, 0 now), and
 -- for each item its id, record, headers and payload.
+
+-- How many bytes there is room for, in all requests of this run: their answers are in memory at the same time. If there
+-- is none left for a request, it is to ask again. The first item always finds room.
+local room, started
+
 function handle(from, to)
-  local worker, max, ttl, room = ARGV[from], tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2]), tonumber(ARGV[from + 3])
+  local worker, max, ttl = ARGV[from], tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2])
+  room = room or tonumber(ARGV[from + 3])
   local queues = {}
   for i = from + 4, to do queues[#queues + 1] = ARGV[i] end
   if #queues == 0 then
@@ -43,20 +49,18 @@ function handle(from, to)
 
   -- take leases the items of a list of {member, place}.
   local function take(list)
-    local fields, hset, zrem, zadd = {}, {}, {}, {}
-    for i, c in ipairs(list) do
-      local id = string.sub(c[1], 17)
-      fields[2 * i - 1], fields[2 * i] = 's' .. id, 'b' .. id
-    end
-    local values = call('HMGET', ITEMS, unpack(fields))
+    local fields, bodies, hset, zrem, zadd = {}, {}, {}, {}, {}
+    for i, c in ipairs(list) do fields[i] = 's' .. string.sub(c[1], 17) end
+    local values, begin = call('HMGET', ITEMS, unpack(fields)), #answer
     for i, c in ipairs(list) do
       if max == 0 or full then break end
       local member, place = c[1], c[2]
-      local id, body = string.sub(member, 17), values[2 * i] or ''
-      local r = parse(id, values[2 * i - 1])
+      local id = string.sub(member, 17)
+      local r = parse(id, values[i])
+      local size = r and call('HSTRLEN', ITEMS, 'b' .. id)
       if not r or r.state ~= 'p' then
         call('ZREM', place, member) -- it was not put there by a store
-      elseif #answer > 3 and room < #body then
+      elseif started and room < size then
         full = true
       else
         local serial = r.serial ~= '' and r.queue .. '\n' .. r.serial
@@ -73,13 +77,18 @@ function handle(from, to)
           leased[#leased + 1], leased[#leased + 2] = till, id
           zrem[place], zadd[r.queue] = gone, leased
           local n = #answer
-          answer[n + 1], answer[n + 2], answer[n + 3] = id, s, body
-          room = room - #body
+          answer[n + 1], answer[n + 2], answer[n + 3] = id, s, ''
+          bodies[#bodies + 1] = 'b' .. id
+          room, started = room - size, true
           max = max - 1
         end
       end
     end
-    if #hset > 0 then call('HSET', ITEMS, unpack(hset)) end
+    if #hset > 0 then
+      call('HSET', ITEMS, unpack(hset))
+      -- Only now, so that nothing is read but what is handed out.
+      for i, body in ipairs(call('HMGET', ITEMS, unpack(bodies))) do answer[begin + 3 * i] = body or '' end
+    end
     for place, members in pairs(zrem) do call('ZREM', place, unpack(members)) end
     for queue, ids in pairs(zadd) do call('ZADD', P .. 'leases:' .. queue, unpack(ids)) end
   end
