@@ -2,18 +2,26 @@ package postgres
 
 import (
 	"context"
+	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/earshot-go/earshot/queue"
 	"github.com/jackc/pgx/v5"
 )
 
-// Bind adds bindings, and removes bindings then.
+// Bind adds bindings, and removes bindings then. What is removed may be what could not be added any more.
 func (s *Store) Bind(ctx context.Context, add, remove []queue.Binding) (rev queue.Rev, err error) {
 	for i := range add {
 		if err := add[i].Validate(); err != nil {
 			return 0, err
 		}
 	}
+	// The server takes no text that it could not have stored.
+	remove = slices.DeleteFunc(slices.Clone(remove), func(b queue.Binding) bool {
+		text := b.Queue + string(b.Selector.Kind) + b.Selector.Text
+		return !utf8.ValidString(text) || strings.ContainsRune(text, 0)
+	})
 	args := append(parts(add), parts(remove)...)
 	err = s.call(ctx, "bind", len(add)+len(remove), func(ctx context.Context, c *pgx.Conn) error {
 		return c.QueryRow(ctx, s.sql(`SELECT {s}.bind($1, $2, $3, $4, $5, $6)`), args...).Scan(&rev)

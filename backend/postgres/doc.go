@@ -16,14 +16,23 @@
 // DELETE on its tables. To look into it, read the table items; what may be changed is for [Store.Remove] and
 // [Store.Redrive]. DROP SCHEMA earshot CASCADE removes all of it, at any time.
 //
-// Every call is one round trip, to one function in that schema. No connection has a state between calls: PgBouncer may
-// stand in between, in transaction mode too, where notifications do not work (see below).
+// Nearly every call is one round trip, to one function in that schema; Lease is three when leases have expired, Remove and
+// Redrive are two for each thousand, and what met other transactions in its way is done again. No connection has a state
+// between calls: PgBouncer may stand in between, in transaction mode too, where notifications do not work (see below).
 //
 // # Durability
 //
 // A call has returned when its transaction is committed: it is as safe as the server makes that. With fsync off, or
 // with synchronous_commit off for the server, database or role, what the last half second has brought is lost when the
 // server is killed. [Store.Durability] says what the server does.
+//
+// The transactions are READ COMMITTED, as those of a server are by default. Where the role or the database has another
+// default_transaction_isolation, the first call says so with ErrUnsupported, and works when that is changed. Transactions
+// of the application may be of any kind.
+//
+// A call that was given up, since its context or its time has ended, is not cancelled on the server, and may have its
+// effect later. A Lease that the server begins with and is held up in leases nothing after its deadline, that of its
+// context or else some seconds; what was leased for a caller who has gone otherwise is due again after its TTL, with a fail.
 //
 // # Latency
 //
@@ -36,7 +45,8 @@
 //
 // [Store.EnqueueTx] is for a pgx.Tx. [Store.SQL] is the same store for a *sql.Tx of pgx's driver for database/sql. Items
 // in a transaction that is open keep others from enqueueing items of the same IDs, or the same keys, until it ends: they
-// have to know how it does. It should not stay open for seconds.
+// have to know how it does. So do Settle, of items of the same Serial, and Remove, when an item in the transaction has
+// replaced one that waits (Item.Replace). It should not stay open for seconds.
 //
 // # What to know
 //

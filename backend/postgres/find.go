@@ -103,11 +103,7 @@ func (s *Store) Redrive(ctx context.Context, q queue.Query) (int, error) {
 		if err := c.QueryRow(ctx, s.sql(`SELECT n, queues FROM {s}.redrive($1)`), seqs).Scan(&n, &queues); err != nil {
 			return 0, err
 		}
-		due := map[string]time.Duration{}
-		for _, name := range queues {
-			due[name] = 0
-		}
-		s.announce(due)
+		s.announceNow(queues)
 		return n, nil
 	})
 }

@@ -20,6 +20,8 @@ const (
 	mostReaped = 1000
 	// retry is when it is worthwhile to look again for what is due, but in the hands of another call.
 	retry = 2 * time.Millisecond
+	// answerBytes is how large the payloads of an answer are together, unless it is a single one.
+	answerBytes = 16 << 20
 )
 
 // Lease takes items that are due from the queues.
@@ -42,7 +44,7 @@ func (s *Store) Lease(ctx context.Context, r queue.LeaseRequest) ([]queue.Leased
 			}
 			reaped = true
 		case got.again && len(got.items) == 0:
-			// Many were looked at that cannot be leased for their serials.
+			// Many were looked at that cannot be leased for their serials, or not be read.
 		default:
 			if len(got.items) < r.Max && !got.again {
 				s.bell.Sleep(marks, got.next)
@@ -62,14 +64,19 @@ type batch struct {
 }
 
 func (s *Store) lease(ctx context.Context, c *pgx.Conn, r queue.LeaseRequest, reaped bool, b *batch) error {
-	rows, err := c.Query(ctx, s.sql(`SELECT * FROM {s}.lease($1, $2, $3, $4, $5)`),
-		r.Queues, min(r.Max, math.MaxInt32), r.TTL.Microseconds(), r.Worker, reaped)
+	within := callTime
+	if end, ok := ctx.Deadline(); ok {
+		within = time.Until(end)
+	}
+	rows, err := c.Query(ctx, s.sql(`SELECT * FROM {s}.lease($1, $2, $3, $4, $5, $6, $7)`),
+		r.Queues, min(r.Max, math.MaxInt32), r.TTL.Microseconds(), r.Worker, reaped, within.Microseconds(), answerBytes)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	*b = batch{next: -1}
 	var found []row
+	unread := false
 	for rows.Next() {
 		var w row
 		if err := rows.Scan(w.fields()...); err != nil {
@@ -79,10 +86,12 @@ func (s *Store) lease(ctx context.Context, c *pgx.Conn, r queue.LeaseRequest, re
 			// An item that is not as Enqueue writes them has a lease that nobody knows of, and dies of that.
 			if w.complete() {
 				found = append(found, w)
+			} else {
+				unread = true
 			}
 			continue
 		}
-		b.expired, b.again = w.deliveries == 1, w.deliveries == 2
+		b.expired, b.again = w.deliveries == 1, w.deliveries == 2 || unread // this row is the last
 		if w.due.Valid {
 			b.next = max(w.due.Time.Sub(*w.until), retry)
 		}
@@ -106,25 +115,24 @@ type row struct {
 	due               pgtype.Timestamptz
 	priority          int16
 	scope             int16
-	hold              int64
 	until             *time.Time
 	deliveries, fails int
 }
 
 // columns is what fields takes.
 const columns = `seq, id, queue, name, coalesce(tid, ''), coalesce(parent, ''), payload, coalesce(headers, ''), priority, maxfails, due,
-	coalesce(key, ''), scope, coalesce(hold, 0), replace, coalesce(serial, ''), until, deliveries, fails`
+	coalesce(key, ''), scope, coalesce(serial, ''), until, deliveries, fails`
 
 func (w *row) fields() []any {
 	it := &w.item
 	return []any{&w.seq, &it.ID, &it.Queue, &it.Name, &it.TID, &it.Parent, &it.Payload, &w.headers, &w.priority, &it.MaxFails, &w.due,
-		&it.Key, &w.scope, &w.hold, &it.Replace, &it.Serial, &w.until, &w.deliveries, &w.fails}
+		&it.Key, &w.scope, &it.Serial, &w.until, &w.deliveries, &w.fails}
 }
 
 // complete fills in what has other types, and reports whether all can be read.
 func (w *row) complete() bool {
 	w.item.Priority, w.item.Scope = int8(w.priority), queue.Scope(w.scope)
-	w.item.Due, w.item.Hold = w.due.Time, time.Duration(w.hold)*time.Microsecond
+	w.item.Due = w.due.Time
 	return w.headers == "" || json.Unmarshal([]byte(w.headers), &w.item.Headers) == nil
 }
 
@@ -148,20 +156,34 @@ func (s *Store) reap(ctx context.Context, queues []string) (n int, err error) {
 	err = s.call(ctx, "reap", 0, func(ctx context.Context, c *pgx.Conn) error {
 		return c.QueryRow(ctx, s.sql(`SELECT n, queues FROM {s}.reap($1, $2)`), queues, mostReaped).Scan(&n, &names)
 	})
-	due := map[string]time.Duration{}
-	for _, name := range names {
-		due[name] = 0
-	}
-	s.announce(due)
+	s.announceNow(names)
 	return n, err
 }
 
-// Reap takes back all items whose lease has expired.
-func (s *Store) Reap(ctx context.Context) (int, error) {
-	for all := 0; ; {
-		n, err := s.reap(ctx, nil)
-		if all += n; err != nil || n < mostReaped {
-			return all, err
+// Reap takes back all items whose lease has expired, and sees to it that no serial stands still that nobody works on, as
+// it may where somebody has changed the tables.
+func (s *Store) Reap(ctx context.Context) (all int, err error) {
+	for n := mostReaped; n == mostReaped && err == nil; all += n {
+		n, err = s.reap(ctx, nil)
+	}
+	for name, serial := "", ""; err == nil; {
+		var names []string
+		err = s.call(ctx, "reap", mostReaped, func(ctx context.Context, c *pgx.Conn) error {
+			return c.QueryRow(ctx, s.sql(`SELECT queue, serial, queues FROM {s}.mend($1, $2, $3)`), name, serial, mostReaped).Scan(&name, &serial, &names)
+		})
+		s.announceNow(names)
+		if name == "" {
+			break
 		}
 	}
+	return all, err
+}
+
+// announceNow tells that there may be something to lease at once.
+func (s *Store) announceNow(queues []string) {
+	due := map[string]time.Duration{}
+	for _, name := range queues {
+		due[name] = 0
+	}
+	s.announce(due)
 }

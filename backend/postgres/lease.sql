@@ -2,11 +2,12 @@
 
 -- lease leases items. The last row has seq 0 and says in until what time it is, and in due when it is worthwhile to look
 -- again, if fewer than p_max were found; NULL is never. With p_reaped false it does nothing if there are leases that have
--- expired: then deliveries of that row is 1. It is 2 if there may be more, which it did not look at.
-CREATE FUNCTION {s}.lease(p_queues text[], p_max int, p_ttl bigint, p_worker text, p_reaped boolean)
+-- expired: then deliveries of that row is 1. It is 2 if there may be more, which it did not look at. Nobody waits for the
+-- answer after p_within microseconds: then it leases nothing. The payloads of an answer have p_bytes together, or it is one.
+CREATE FUNCTION {s}.lease(p_queues text[], p_max int, p_ttl bigint, p_worker text, p_reaped boolean, p_within bigint, p_bytes bigint)
 RETURNS TABLE (
 	seq bigint, id text, queue text, name text, tid text, parent text, payload bytea, headers text, priority smallint, maxfails int,
-	due timestamptz, key text, scope smallint, hold bigint, replace boolean, serial text, until timestamptz, deliveries int, fails int
+	due timestamptz, key text, scope smallint, serial text, until timestamptz, deliveries int, fails int
 ) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -21,7 +22,12 @@ DECLARE
 	v_priority int := 127;  -- where we are
 	v_left     int := p_max; -- how many are wanted still
 	v_look     int := p_max; -- how many we look at; more than that if many cannot be leased for their serials
-	v_rounds   int := 0;
+	v_looked   int := 0;    -- how many we have looked at among which there were serials
+	v_parked   int := 0;
+	v_room     bigint := p_bytes;
+	v_size     bigint;      -- of the payloads of v_rows
+	v_sum      bigint;
+	v_full     boolean;     -- there is no room for some
 	v_names    text[];      -- the queues
 	v_quotas   int[];       -- how many of each
 	v_rows     tid[];       -- what we have locked
@@ -38,7 +44,7 @@ BEGIN
 	IF NOT p_reaped THEN
 		FOREACH v_queue IN ARRAY p_queues LOOP
 			IF EXISTS (SELECT FROM {s}.items i WHERE i.queue = v_queue AND i.state = 1 AND i.until <= v_now) THEN
-				RETURN QUERY SELECT 0::bigint, '', '', '', '', '', NULL::bytea, '', 0::smallint, 0, NULL::timestamptz, '', 0::smallint, 0::bigint, false, '', v_now, 1, 0;
+				RETURN QUERY SELECT 0::bigint, '', '', '', '', '', NULL::bytea, '', 0::smallint, 0, NULL::timestamptz, '', 0::smallint, '', v_now, 1, 0;
 				RETURN;
 			END IF;
 		END LOOP;
@@ -82,20 +88,30 @@ BEGIN
 		v_rows := NULL;
 		v_serials := false;
 		v_keys := false;
+		v_size := 0;
 		FOR n IN 1 .. coalesce(cardinality(v_names), 0) LOOP
-			SELECT array_agg(c.ctid), bool_or(c.serial IS NOT NULL), bool_or(c.holds AND c.scope = 1) INTO v_more, v_s, v_k FROM (
-				SELECT i.ctid, i.serial, i.holds, i.scope FROM {s}.items i
+			SELECT array_agg(c.ctid), bool_or(c.serial IS NOT NULL), bool_or(c.holds AND c.scope = 1), sum(octet_length(c.payload)) INTO v_more, v_s, v_k, v_sum FROM (
+				SELECT i.ctid, i.serial, i.holds, i.scope, i.payload FROM {s}.items i
 				WHERE i.queue = v_names[n] AND i.state = 0 AND i.priority = v_priority AND i.due <= v_now
 				ORDER BY i.due, i.seq LIMIT v_quotas[n] FOR UPDATE SKIP LOCKED) AS c;
 			v_rows := v_rows || v_more;
 			v_serials := v_serials OR coalesce(v_s, false);
 			v_keys := v_keys OR coalesce(v_k, false);
+			v_size := v_size + coalesce(v_sum, 0);
 		END LOOP;
 		v_found := coalesce(cardinality(v_rows), 0);
-		v_last := v_found < v_look;
+		v_full := v_size > v_room;
+		v_last := v_found < v_look AND NOT v_full;
+		IF v_full THEN
+			v_more := v_rows;
+			v_rows := ARRAY(SELECT c.place FROM (
+				SELECT i.ctid AS place, i.due, i.seq, row_number() OVER w AS nth, sum(coalesce(octet_length(i.payload), 0)) OVER w AS size
+				FROM {s}.items i WHERE i.ctid = ANY (v_more) WINDOW w AS (ORDER BY i.due, i.seq)) AS c
+				WHERE c.size <= v_room OR c.nth = 1 AND v_left = p_max ORDER BY c.due, c.seq);
+		END IF;
 		v_won := NULL;
 		IF v_serials THEN
-			v_rounds := v_rounds + 1;
+			v_looked := v_looked + v_found;
 			-- Those whose serial is busy are parked. The lock sees to it that who frees the serial afterwards finds
 			-- them. If somebody is just freeing it, they are left as they are.
 			WITH locked AS MATERIALIZED (
@@ -103,6 +119,8 @@ BEGIN
 					SELECT FROM {s}.busy b WHERE b.queue = i.queue AND b.serial = i.serial FOR KEY SHARE SKIP LOCKED) AS b
 				WHERE i.ctid = ANY (v_rows) AND i.serial IS NOT NULL)
 			UPDATE {s}.items SET state = 3 WHERE ctid = ANY (ARRAY(SELECT ctid FROM locked));
+			GET DIAGNOSTICS v_n = ROW_COUNT;
+			v_parked := v_parked + v_n;
 			-- Of the others, the first of each serial.
 			WITH first AS (
 				SELECT DISTINCT ON (i.queue, i.serial) i.queue, i.serial, i.seq FROM {s}.items i
@@ -131,18 +149,30 @@ BEGIN
 		END IF;
 		-- The time since v_now may have been long, and the item another's until just now.
 		v_taken := {now};
+		IF v_taken > v_now + p_within * interval '1 microsecond' THEN
+			RAISE EXCEPTION USING ERRCODE = 'query_canceled', MESSAGE = 'nobody waits for the items any more';
+		END IF;
 		RETURN QUERY UPDATE {s}.items i SET
 			state = 1, until = v_taken + p_ttl * interval '1 microsecond', worker = nullif(p_worker, ''), deliveries = i.deliveries + 1,
 			holds = i.holds AND i.scope = 0
 		WHERE i.ctid = ANY (v_rows)
 		RETURNING i.seq, i.id, i.queue, i.name, coalesce(i.tid, ''), coalesce(i.parent, ''), i.payload, coalesce(i.headers, ''), i.priority,
-			i.maxfails, i.due, coalesce(i.key, ''), i.scope, coalesce(i.hold, 0), i.replace, coalesce(i.serial, ''), i.until, i.deliveries, i.fails;
+			i.maxfails, i.due, coalesce(i.key, ''), i.scope, coalesce(i.serial, ''), i.until, i.deliveries, i.fails;
 		GET DIAGNOSTICS v_n = ROW_COUNT;
 		v_left := v_left - v_n;
 		EXIT WHEN v_left = 0;
-		-- To insert into busy twice could lead in a circle. Who asks looks again at once.
-		IF v_won IS NOT NULL OR v_rounds > 50 THEN
+		IF v_full AND v_left < p_max THEN
 			v_again := true;
+			EXIT;
+		END IF;
+		IF v_n > 0 THEN
+			v_room := v_room - v_size;
+		END IF;
+		-- To insert into busy twice could lead in a circle, and to park very many takes longer than anybody waits. Who
+		-- asks looks again at once, unless all these are in the hands of others.
+		IF v_won IS NOT NULL OR v_looked >= 1000 THEN
+			v_again := v_won IS NOT NULL OR v_parked > 0;
+			v_next := least(v_next, v_now);
 			EXIT;
 		END IF;
 		IF v_last THEN
@@ -171,7 +201,7 @@ BEGIN
 				SELECT i.until FROM {s}.items i WHERE i.queue = v_queue AND i.state = 1 ORDER BY i.until LIMIT 1) AS i ON true;
 		END LOOP;
 	END IF;
-	RETURN QUERY SELECT 0::bigint, '', '', '', '', '', NULL::bytea, '', 0::smallint, 0, v_next, '', 0::smallint, 0::bigint, false, '', {now}, v_again::int * 2, 0;
+	RETURN QUERY SELECT 0::bigint, '', '', '', '', '', NULL::bytea, '', 0::smallint, 0, v_next, '', 0::smallint, '', {now}, v_again::int * 2, 0;
 END $$;
 
 -- next returns when the next item of the queues is due, or the next lease of theirs expires; NULL is never.

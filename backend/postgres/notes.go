@@ -4,10 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"maps"
 	"sync"
 	"time"
 
+	"github.com/earshot-go/earshot/internal/wake"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -17,6 +17,8 @@ const (
 	soon = 2 * time.Second
 	// apart is how long it is at least from one notification of a store to its next.
 	apart = 5 * time.Millisecond
+	// lastTime is how long Close waits for the last one.
+	lastTime = 100 * time.Millisecond
 	// noteSize is what a notification may have: less than 8000 bytes.
 	noteSize = 7000
 )
@@ -26,6 +28,8 @@ type notes struct {
 	from  string        // this store: it does not listen to itself
 	some  chan struct{} // has room for one: there is something in due
 	start sync.Once
+	last  chan struct{} // closed when there will be no more
+	sent  chan struct{} // closed when the last is sent
 
 	mu  sync.Mutex // guards the field below
 	due map[string]time.Duration
@@ -33,6 +37,7 @@ type notes struct {
 
 func (n *notes) init() {
 	n.from, n.some, n.due = rand.Text(), make(chan struct{}, 1), map[string]time.Duration{}
+	n.last, n.sent = make(chan struct{}), make(chan struct{})
 }
 
 // A note says in which time, in microseconds, there may be something to lease in which queues.
@@ -93,12 +98,14 @@ func (s *Store) goes(f func()) {
 // when they look.
 func (s *Store) notify() {
 	n := &s.notes
+	defer close(n.sent)
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
 		select {
 		case <-n.some:
-		case <-s.life.Done():
+		case <-n.last:
+			s.sendLast()
 			return
 		}
 		if c, others := s.pool.spare(); c != nil {
@@ -117,9 +124,42 @@ func (s *Store) notify() {
 		pause.Reset(apart)
 		select {
 		case <-pause.C:
-		case <-s.life.Done():
+		case <-n.last:
+			s.sendLast()
 			return
 		}
+	}
+}
+
+// sendLast sends what there is before the store is closed, on a connection for which it may have to wait.
+func (s *Store) sendLast() {
+	n := &s.notes
+	n.mu.Lock()
+	none := len(n.due) == 0
+	n.mu.Unlock()
+	if none {
+		return
+	}
+	if c, err := s.pool.take(s.life); err == nil {
+		s.send(c)
+		s.pool.give(c)
+	}
+}
+
+// finish has what there is to tell sent, and returns when that is done or has taken lastTime, or ctx ends.
+func (s *Store) finish(ctx context.Context) {
+	n, began := &s.notes, true
+	n.start.Do(func() { began = false }) // and will not
+	close(n.last)
+	if !began {
+		return
+	}
+	timeout := time.NewTimer(lastTime)
+	defer timeout.Stop()
+	select {
+	case <-n.sent:
+	case <-timeout.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -204,8 +244,8 @@ func (s *Store) hear(c *pgx.Conn) {
 		if json.Unmarshal([]byte(said.Payload), &n) != nil || n.From == s.notes.from {
 			continue
 		}
-		for queue := range maps.Keys(n.Due) {
-			s.bell.Ring(queue, time.Duration(n.Due[queue])*time.Microsecond)
+		for queue, in := range n.Due {
+			s.bell.Ring(queue, wake.In(in))
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // version is that of the tables and functions together: a program uses a schema of its own version, and leaves a
-// newer one as it is.
+// another one as it is.
 const version = 1
 
 // advisory is the first number of our advisory locks, the letters "ears". The second one is a hash of the schema.
@@ -54,6 +54,7 @@ type server struct {
 	encoding string
 	fsync    string
 	commit   string
+	isolates string // how, by default
 	start    int64
 	schema   bool // there is one
 	made     bool // it has our tables
@@ -64,10 +65,10 @@ func (s *Store) look(ctx context.Context, q interface {
 	QueryRow(context.Context, string, ...any) pgx.Row
 }) (v server, err error) {
 	err = q.QueryRow(ctx, s.sql(`SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), current_setting('fsync'),
-		current_setting('synchronous_commit'), (extract(epoch FROM {now}) * 1000000)::bigint,
+		current_setting('synchronous_commit'), current_setting('default_transaction_isolation'), (extract(epoch FROM {now}) * 1000000)::bigint,
 		EXISTS (SELECT FROM pg_namespace WHERE nspname = $1),
 		EXISTS (SELECT FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname = $1 AND c.relname = 'meta')`), s.opts.Schema).
-		Scan(&v.version, &v.encoding, &v.fsync, &v.commit, &v.start, &v.schema, &v.made)
+		Scan(&v.version, &v.encoding, &v.fsync, &v.commit, &v.isolates, &v.start, &v.schema, &v.made)
 	return v, err
 }
 
@@ -81,6 +82,10 @@ func (s *Store) prepare(ctx context.Context, c *pgx.Conn) error {
 		return fmt.Errorf("%w: the server is older than PostgreSQL 13", queue.ErrUnsupported)
 	case v.encoding != "UTF8":
 		return fmt.Errorf("%w: the encoding of the database is %s: make one with ENCODING 'UTF8' TEMPLATE template0", queue.ErrUnsupported, v.encoding)
+	case v.isolates != "read committed" && v.isolates != "read uncommitted": // which are the same
+		// A statement has to see what was committed while the one before it waited for a lock.
+		return fmt.Errorf("%w: default_transaction_isolation is %s here: say ALTER ROLE ... SET default_transaction_isolation = 'read committed' of the store's role",
+			queue.ErrUnsupported, v.isolates)
 	case !v.made:
 		if err := s.create(ctx, c); err != nil {
 			return fmt.Errorf("making the schema %s: %w", s.opts.Schema, err)
@@ -93,8 +98,12 @@ func (s *Store) prepare(ctx context.Context, c *pgx.Conn) error {
 		}
 		return err
 	}
-	if found != version {
+	switch {
+	case found > version:
 		return fmt.Errorf("%w: a newer version of earshot has made the schema %s (%d, this program knows %d): update this program",
+			queue.ErrDamaged, s.opts.Schema, found, version)
+	case found < version:
+		return fmt.Errorf("%w: an older version of earshot has made the schema %s (%d, this program knows %d): choose another one with schema=, and let the older program work off what is in this one",
 			queue.ErrDamaged, s.opts.Schema, found, version)
 	}
 	return nil

@@ -19,7 +19,11 @@ func TestNewerSchema(t *testing.T) {
 		require.ErrorIs(t, err, queue.ErrDamaged)
 		require.ErrorContains(t, err, "newer version")
 	}
-	h.exec(t, "UPDATE {s}.meta SET version = version - 1")
+	h.exec(t, "UPDATE {s}.meta SET version = version - 2")
+	_, err = s.Enqueue(t.Context(), []queue.Item{item("a")})
+	require.ErrorIs(t, err, queue.ErrDamaged)
+	require.ErrorContains(t, err, "older version")
+	h.exec(t, "UPDATE {s}.meta SET version = version + 1")
 	_, err = s.Enqueue(t.Context(), []queue.Item{item("a")})
 	require.NoError(t, err)
 
@@ -65,4 +69,27 @@ func TestGarbageRows(t *testing.T) {
 	found, err := s.Find(t.Context(), queue.Query{ID: "b"})
 	require.NoError(t, err)
 	require.Len(t, found, 1)
+
+	// One that is not returned is no sign that there are no more.
+	_, err = s.Enqueue(t.Context(), []queue.Item{item("d"), item("e")})
+	require.NoError(t, err)
+	h.exec(t, "UPDATE {s}.items SET headers = 'no JSON' WHERE id = 'd'")
+	ls = lease(t, s, 1)
+	require.Len(t, ls, 1)
+	require.Equal(t, "e", ls[0].ID)
+}
+
+// A binding that could not be added any more can be removed.
+func TestUnbindInvalid(t *testing.T) {
+	h := newHome(t)
+	s := h.open(t)
+	old, err := s.Bind(t.Context(), nil, nil)
+	require.NoError(t, err)
+	h.exec(t, "INSERT INTO {s}.bindings VALUES ('q', 'regexp', '(')")
+	rev, err := s.Bind(t.Context(), nil, []queue.Binding{{Queue: "q\xff", Selector: queue.All()}, {Queue: "q", Selector: queue.Regexp("(")}})
+	require.NoError(t, err)
+	require.NotEqual(t, old, rev)
+	all, _, err := s.Bindings(t.Context(), 0)
+	require.NoError(t, err)
+	require.Empty(t, all)
 }

@@ -102,6 +102,43 @@ BEGIN
 	END IF;
 END $$;
 
+-- mend makes an item pending of each serial that has parked ones while none is leased, for what has become of tables that
+-- others have changed, or that were restored from a part of them. It goes on behind a queue and a serial, for p_max
+-- serials, and returns where it got to, empty at the end, and what queues have more. Mostly one of the serial is pending
+-- already. To make one more so is harmless: lease parks it again.
+CREATE FUNCTION {s}.mend(p_queue text, p_serial text, p_max int, OUT queue text, OUT serial text, OUT queues text[])
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+#variable_conflict use_column
+DECLARE
+	v_at  record;
+	v_seq bigint;
+BEGIN
+	queue := p_queue;
+	serial := p_serial;
+	queues := '{}';
+	FOR n IN 1 .. p_max LOOP
+		SELECT i.queue, i.serial INTO v_at FROM {s}.items i WHERE i.state = 3 AND (i.queue, i.serial) > (p_queue, p_serial)
+		ORDER BY i.queue, i.serial LIMIT 1;
+		IF NOT FOUND THEN
+			queue := '';
+			serial := '';
+			RETURN;
+		END IF;
+		p_queue := v_at.queue;
+		p_serial := v_at.serial;
+		queue := p_queue;
+		serial := p_serial;
+		IF NOT EXISTS (SELECT FROM {s}.busy b WHERE b.queue = p_queue AND b.serial = p_serial) THEN
+			SELECT i.seq INTO v_seq FROM {s}.items i WHERE i.queue = p_queue AND i.serial = p_serial AND i.state = 3
+			ORDER BY i.priority DESC, i.due, i.seq LIMIT 1 FOR UPDATE SKIP LOCKED;
+			IF FOUND THEN
+				UPDATE {s}.items SET state = 0 WHERE seq = v_seq;
+				queues := queues || p_queue;
+			END IF;
+		END IF;
+	END LOOP;
+END $$;
+
 -- ended does what is left to do for items whose lease has ended: their serials are free, and the keys of those that are
 -- acknowledged or dead.
 CREATE FUNCTION {s}.ended(p_now timestamptz, p_queues text[], p_serials text[], p_keys text[], p_seqs bigint[]) RETURNS void

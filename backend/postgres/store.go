@@ -99,16 +99,17 @@ func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
 	return now, err
 }
 
-// Close ends all calls and closes the connections. It waits until nothing of the store runs any more, or ctx ends. It is
-// idempotent.
+// Close ends all calls and closes the connections. Before that it tells other processes what they wait for, for 100 ms at
+// most. It waits until nothing of the store runs any more, or ctx ends. It is idempotent.
 func (s *Store) Close(ctx context.Context) error {
 	s.mu.Lock()
 	first := !s.closed
 	s.closed = true
 	s.mu.Unlock()
 	if first {
-		s.end()
 		s.bell.Close(s.closedError())
+		s.finish(ctx)
+		s.end()
 		s.pool.close()
 		go func() { // ends with the calls, whose connections are gone
 			s.running.Wait()
@@ -187,6 +188,7 @@ func (s *Store) try(ctx context.Context, do func(context.Context, *pgx.Conn) err
 	defer s.pool.give(c)
 	if !s.prepared.Load() {
 		if err := s.prepareOnce(ctx, c); err != nil {
+			drop(c) // settings of roles and databases are for new connections
 			return err
 		}
 	}

@@ -23,14 +23,12 @@ CREATE TABLE {s}.items (
 	due        timestamptz NOT NULL,
 	created    timestamptz NOT NULL,
 	until      timestamptz,           -- end of the lease, or when it died
-	hold       bigint,                -- microseconds, as the producer said
 	deliveries int         NOT NULL DEFAULT 0,
 	fails      int         NOT NULL DEFAULT 0,
 	maxfails   int         NOT NULL,
 	priority   smallint    NOT NULL CHECK (priority BETWEEN -128 AND 127),
 	state      smallint    NOT NULL DEFAULT 0, -- 0 pending, 1 leased, 2 dead, 3 parked: pending while its serial is busy
 	scope      smallint    NOT NULL DEFAULT 0,
-	replace    boolean     NOT NULL DEFAULT false,
 	holds      boolean     NOT NULL DEFAULT false, -- its key, as far as it is for the scope and not for the hold
 	id         text COLLATE "C" NOT NULL,
 	queue      text COLLATE "C" NOT NULL,

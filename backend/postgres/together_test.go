@@ -91,6 +91,8 @@ func (h home) deadlocks(t *testing.T) (n int) {
 func TestKeyAgainOneWinner(t *testing.T) {
 	h := newHome(t)
 	s := h.open(t)
+	c := h.connect(t)
+	defer c.Close(context.Background())
 	for round := range 5 {
 		first := item(fmt.Sprint("first", round), func(it *queue.Item) { it.Key, it.Hold = "k", 20*time.Millisecond })
 		require.Eventually(t, func() bool {
@@ -101,7 +103,10 @@ func TestKeyAgainOneWinner(t *testing.T) {
 			_, err := s.Settle(t.Context(), []queue.Settlement{l.Ack()})
 			require.NoError(t, err)
 		}
-		<-time.After(30 * time.Millisecond)
+		require.Eventually(t, func() bool {
+			var held int
+			return c.QueryRow(t.Context(), "SELECT count(*) FROM "+h.schema+".keys WHERE until > clock_timestamp()").Scan(&held) == nil && held == 0
+		}, 10*time.Second, 5*time.Millisecond)
 		const callers = 16
 		var jobs sync.WaitGroup
 		var inserted atomic.Int64
