@@ -19,6 +19,7 @@ const (
 	// next call.
 	findTime  = time.Second
 	quietTime = 5 * time.Second // for an answer
+	leaveTime = 50 * time.Millisecond
 	// bulk is how many statements go in one message: a server that has to look at all documents for each, as
 	// FerretDB does, should answer in time.
 	bulk = 500
@@ -94,12 +95,12 @@ func (s *Store) drop(l *link) {
 		return
 	}
 	s.clock.forget()
-	go func() { // ends soon: other calls that have the link are cut off after that time
-		defer s.dropped.Done()
-		ctx, cancel := context.WithTimeout(context.Background(), findTime)
-		defer cancel()
-		l.client.Disconnect(ctx)
-	}()
+	defer s.dropped.Done()
+	// The client takes leave of its server first, and goes on to look for it in the meantime; then it ends, and cuts
+	// off other calls that have the link.
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	l.client.Disconnect(ctx)
 }
 
 // A table is a collection. Each method is one step: a message to the server and its answer. What a call has to do in

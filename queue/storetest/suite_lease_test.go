@@ -380,7 +380,7 @@ var faultsOfFail = []fault{
 		})}),
 	},
 	{
-		name: "puts what is released at the end", found: []string{"LeaseOrderPriorityDueSeq", "F9DrainReleasesAll"},
+		name: "puts what is released at the end", found: []string{"LeaseOrderPriorityDueSeq"},
 		spoil: oddly(odd{settle: settling(func(s *queue.Settlement) {
 			if s.Action == queue.Release && s.Delay == 0 {
 				s.Delay = time.Microsecond
