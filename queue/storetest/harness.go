@@ -84,7 +84,7 @@ func Run(t *testing.T, open func(t testing.TB) Engine) {
 // Faults tests what becomes of the items when processes are killed, wires are cut or frozen, and many work at once. It
 // calls open as Run does. Environment variables say how long it takes: EARSHOT_KILLS is how many processes
 // F3KillStoreProcessLoop kills, 200, or 20 with -short, if it is not set, and a tenth of it for a store with a server;
-// EARSHOT_CUTS how often each of F4 cuts the wire, 60 or 15; EARSHOT_HISTORY the duration of F10RandomHistory, 5s or
+// EARSHOT_CUTS how often each of F4 cuts the wire, 60 or 15; EARSHOT_HISTORY the duration of F10RandomHistory, 2s or
 // 1s. EARSHOT_SEED repeats the random choices of a run.
 func Faults(t *testing.T, open func(t testing.TB) Engine) {
 	all(t, faults, open)
@@ -147,5 +147,5 @@ func length() time.Duration {
 	if testing.Short() {
 		return time.Second
 	}
-	return 5 * time.Second
+	return 2 * time.Second
 }
